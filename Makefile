@@ -1,0 +1,43 @@
+# `make help` lists what there is. Everything runs in .venv, which is made at first use.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+DATA ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help ladder smoke test lint format ui clean
+
+help:  ## List the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+
+ladder: $(INSTALLED)  ## Climb the ladder on the embedded data, or on make ladder DATA=folder (RFCX layout)
+	$(BIN)/python -m rfcx_lab +experiment=ladder $(if $(DATA),data=rfcx data.root=$(DATA))
+
+smoke: $(INSTALLED)  ## The same path at toy size: does everything work here?
+	$(BIN)/python -m rfcx_lab +experiment=smoke
+
+test: $(INSTALLED)  ## Run the tests
+	$(BIN)/python -m pytest
+
+lint: $(INSTALLED)  ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(INSTALLED)  ## Lay out the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+ui: $(INSTALLED)  ## Open the MLflow UI on http://127.0.0.1:5000
+	MLFLOW_DISABLE_TELEMETRY=true $(BIN)/mlflow ui --backend-store-uri sqlite:///runs/mlflow.db --host 127.0.0.1 --port 5000
+
+clean:  ## Remove the environment (results under runs/ stay)
+	rm -rf $(VENV)
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name it: make PYTHON=python3.12 …")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@

@@ -1,0 +1,1 @@
+"""Where does an audio classifier begin to overfit? See README.md."""

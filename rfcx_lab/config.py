@@ -1,0 +1,161 @@
+"""Every config schema. Hydra checks YAML and command line against these dataclasses.
+
+The values a study runs with stand in `conf/`; a default here is one that no YAML needs to state.
+Nothing heavy is imported: `--help` composes the config too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from omegaconf import MISSING
+
+from rfcx_lab.verdict.config import OnsetConfig
+
+
+@dataclass
+class DataConfig:
+    """Recordings in the RFCX layout: `train_tp.csv`, `train/<recording_id>.flac`, optional `folds.csv`."""
+
+    kind: str = MISSING
+    shuffle_labels: bool = False  # a control: with labels dealt out at random nothing can be learnt
+    on_bad_row: str = "reject"  # "reject": counted and listed; "stop": the first bad row is fatal
+    max_rejected: float = 0.1  # more than this share of rejected rows is fatal
+
+
+@dataclass
+class RfcxData(DataConfig):
+    """One's own recordings."""
+
+    root: str = MISSING
+
+
+@dataclass
+class SoundscapeData(DataConfig):
+    """A synthetic rainforest, generated once under `runs_dir` and then read like any recordings."""
+
+    recordings: int = MISSING
+    seconds: float = MISSING
+    calls_per_recording: int = MISSING
+    sample_rate: int = MISSING  # Hz
+    species: int = MISSING
+    snr_db: list[float] = MISSING  # [lowest, highest] of a call over its background, in its own band
+    seed: int = MISSING
+    templated_boxes: bool = MISSING  # boxes of constant length per species, as the real tables have
+
+
+@dataclass
+class WindowConfig:
+    """Which stretch of a recording stands for a clip."""
+
+    kind: str = MISSING  # "fixed": seconds around the box's centre; "crop": the box itself
+    seconds: float | None = None  # fixed: length of the window
+    frames: int | None = None  # crop: zero-padded or cut to so many frames
+
+
+@dataclass
+class FeatureConfig:
+    """What the model sees of a window."""
+
+    kind: str = MISSING  # a key of features.spectral.FEATURES: "mfcc" or "logmel"
+    sample_rate: int = MISSING  # Hz; every recording is resampled to it
+    n_fft: int = MISSING  # samples
+    hop_length: int = MISSING  # samples
+    n_mels: int = MISSING
+    n_mfcc: int | None = None
+    f_min: float = 0.0  # Hz, lower edge of the mel bands
+    f_max: float | None = None  # Hz, upper edge; none: half the sampling rate
+    time_major: bool = True  # False: the article's axes, the LSTM walks along the coefficients
+
+
+@dataclass
+class SplitConfig:
+    """Who is trained on, validated on, and left untouched until the end."""
+
+    group: str = MISSING  # rows with the same value stay on one side
+    test_fraction: float = MISSING
+    validation_fraction: float = MISSING  # of what the test part leaves
+
+
+@dataclass
+class RungConfig:
+    """One architecture: LSTM layers, dense layers, a softmax over the species on top."""
+
+    name: str = MISSING
+    lstm: list[int] = MISSING  # widths, bottom to top; each but the last hands on its whole sequence
+    dense: list[int] = field(default_factory=list)  # widths of relu layers; [] means none
+    lstm_dropout: float = 0.0  # after each LSTM layer
+    dense_dropout: list[float] = field(default_factory=list)  # one per dense layer; [] means none
+    role: str = "capacity"  # "capacity", or "remedy": compared with the full stack, never the answer
+
+
+@dataclass
+class LadderConfig:
+    """The rungs, bottom to top, one change at a time, and how often each is climbed."""
+
+    rungs: list[RungConfig] = MISSING
+    repeats: int = MISSING
+    only: list[str] = field(default_factory=list)  # climb these rungs alone, by name
+    margin: float = 0.05  # a rise of the validation loss by less than this share is no overfitting
+
+
+@dataclass
+class TrainingConfig:
+    """How every rung is trained: the same for all."""
+
+    epochs: int = MISSING  # a fixed budget: no early stopping, it would censor the curve to be judged
+    batch_size: int = MISSING
+    learning_rate: float = MISSING
+    shuffle: bool = MISSING
+
+
+@dataclass
+class EngineConfig:
+    """Where fits run."""
+
+    kind: str = MISSING  # "local": one process per core; "inline": in this process
+    workers: int | None = None  # none: one per core
+    recycle_after: int = 20  # fits after which a worker process is replaced: Keras leaks ~11 MB a model
+
+
+@dataclass
+class TrackingConfig:
+    """Where MLflow keeps the curves."""
+
+    uri: str = MISSING
+    experiment: str = MISSING
+
+
+@dataclass
+class Config:
+    """A whole study."""
+
+    name: str = MISSING  # the experiment's name
+    seed: int = MISSING
+    runs_dir: str = MISSING  # fits, feature cache, soundscapes and the MLflow store live here
+    data: DataConfig = MISSING
+    window: WindowConfig = MISSING
+    features: FeatureConfig = MISSING
+    split: SplitConfig = MISSING
+    ladder: LadderConfig = MISSING
+    training: TrainingConfig = MISSING
+    onset: OnsetConfig = field(default_factory=OnsetConfig)  # its thresholds are documented there
+    engine: EngineConfig = MISSING
+    tracking: TrackingConfig = MISSING
+
+
+SCHEMAS: dict[tuple[str | None, str], Any] = {
+    (None, "schema"): Config,
+    ("data", "schema_rfcx"): RfcxData,
+    ("data", "schema_soundscape"): SoundscapeData,
+}
+
+
+def register_schemas() -> None:
+    """Make the schemas known to Hydra, for the `defaults` lists in `conf/` to name."""
+    from hydra.core.config_store import ConfigStore
+
+    store = ConfigStore.instance()
+    for (group, name), node in SCHEMAS.items():
+        store.store(group=group, name=name, node=node)
