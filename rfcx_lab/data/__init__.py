@@ -1,0 +1,1 @@
+"""Recordings in: clip tables, the soundscape generator, splits."""

@@ -1,0 +1,135 @@
+"""Clips: the usable rows of a data set, with their recordings, their labels and a fingerprint."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from rfcx_lab.config import DataConfig
+from rfcx_lab.data.recordings import Recording, find_recording
+from rfcx_lab.data.tables import join_folds, read_clip_table, read_species_names
+from rfcx_lab.errors import LabError
+
+_END_TOLERANCE = 0.01  # seconds a box may reach beyond its recording: the tables round
+_SHOWN_REJECTIONS = 3
+
+
+@dataclass(frozen=True)
+class Clips:
+    """A data set ready to be cut into windows.
+
+    `table` has a row per usable call (`line, recording_id, species_id, songtype_id, t_min, t_max, f_min, f_max`,
+    the columns of `folds.csv`, and `label`, the index of the species in `species`); `rejected` a row per unusable one
+    (`line, recording_id, field, reason`).
+    """
+
+    root: Path
+    table: pd.DataFrame
+    recordings: Mapping[str, Recording]
+    species: tuple[int, ...]
+    species_names: tuple[str, ...]
+    rejected: pd.DataFrame
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """Labels `[N]`, 0 … classes − 1."""
+        return self.table["label"].to_numpy(dtype=np.int64)
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of every row, its label and the sound of its recording: 16 hex digits."""
+        columns = ["recording_id", "species_id", "t_min", "t_max", "label"]
+        digest = hashlib.blake2b(self.table[columns].to_csv(index=False).encode(), digest_size=8)
+        for recording_id in sorted(self.recordings):
+            digest.update(self.recordings[recording_id].digest.encode())
+        return digest.hexdigest()
+
+    def groups(self, column: str) -> NDArray[np.str_]:
+        """The value of `column` per row `[N]`, as text.
+
+        Raises:
+            LabError: there is no such column, or a row has no value in it.
+        """
+        if column not in self.table:
+            known = ", ".join(self.table.columns.drop(["line", "label"]))
+            raise LabError(f"split.group={column}: no such column in {self.root}; there are {known}.")
+        empty = self.table[column].isna()
+        if empty.any():
+            line = self.table["line"][empty].iloc[0]
+            raise LabError(f"split.group={column}: line {line} of train_tp.csv has no value in that column.")
+        return self.table[column].astype(str).to_numpy(dtype=str)
+
+
+def load_clips(root: Path, config: DataConfig, *, seed: int) -> Clips:
+    """Read a folder in the RFCX layout.
+
+    `seed` deals the labels out anew where `config.shuffle_labels` asks for that control.
+
+    Raises:
+        LabError: a table is missing or malformed, nothing usable is left, or too many rows are rejected.
+    """
+    if config.on_bad_row not in ("reject", "stop"):
+        raise LabError(f"data.on_bad_row={config.on_bad_row}: must be reject or stop.")
+    table = join_folds(read_clip_table(root), root)
+    found = {name: find_recording(root / "train", name) for name in table["recording_id"].unique()}
+    rejected = _rejections(table, found)
+    _check_rejections(rejected, config, rows=len(table), path=root / "train_tp.csv")
+    table = table[~table["line"].isin(rejected["line"])].reset_index(drop=True)
+    species = tuple(sorted(int(s) for s in table["species_id"].unique()))
+    if len(species) < 2:
+        raise LabError(f"{root / 'train_tp.csv'} has usable rows of {len(species)} species; a classifier needs two.")
+    names = read_species_names(root)
+    labels = np.searchsorted(species, table["species_id"].to_numpy(dtype=int))
+    if config.shuffle_labels:
+        labels = np.random.default_rng([seed, 1]).permutation(labels)
+    return Clips(
+        root=root,
+        table=table.assign(label=labels),
+        recordings={name: r for name, r in found.items() if isinstance(r, Recording)},
+        species=species,
+        species_names=tuple(names.get(s, f"species {s}") for s in species),
+        rejected=rejected,
+    )
+
+
+def _rejections(table: pd.DataFrame, found: Mapping[str, Recording | str]) -> pd.DataFrame:
+    """The first fault of each faulty row."""
+    seconds = table["recording_id"].map(lambda name: getattr(found[name], "seconds", np.nan))
+    unreadable = table["recording_id"].map(lambda name: found[name] if isinstance(found[name], str) else None)
+    species = table["species_id"]
+    faults: Sequence[tuple[str, pd.Series, str]] = (
+        ("recording_id", unreadable.notna(), ""),
+        ("species_id", species.isna() | (species % 1 != 0), "species_id is not a whole number"),
+        ("t_min", table["t_min"].isna(), "t_min is not a number"),
+        ("t_max", table["t_max"].isna(), "t_max is not a number"),
+        ("t_min", table["t_min"] < 0, "t_min is negative"),
+        ("t_max", table["t_max"] <= table["t_min"], "t_max is not after t_min"),
+        ("t_max", table["t_max"] > seconds + _END_TOLERANCE, "t_max lies beyond the end of the recording"),
+        ("line", table.drop(columns="line").duplicated(), "the row stands there twice"),
+    )
+    rows, seen = [], np.zeros(len(table), dtype=bool)
+    for field, mask, reason in faults:
+        for i in np.flatnonzero(mask.to_numpy(dtype=bool) & ~seen):
+            rows.append((table["line"][i], table["recording_id"][i], field, reason or unreadable[i]))
+            seen[i] = True
+    return pd.DataFrame(sorted(rows), columns=["line", "recording_id", "field", "reason"])
+
+
+def _check_rejections(rejected: pd.DataFrame, config: DataConfig, *, rows: int, path: Path) -> None:
+    if rejected.empty:
+        return
+    shown = [f"line {r.line} ({r.reason})" for r in rejected.head(_SHOWN_REJECTIONS).itertuples()]
+    listed = "; ".join(shown) + (" …" if len(rejected) > _SHOWN_REJECTIONS else "")
+    if config.on_bad_row == "stop":
+        raise LabError(f"{path}: {listed}. Mend the row, or set data.on_bad_row=reject.")
+    if len(rejected) > config.max_rejected * rows:
+        raise LabError(
+            f"{path}: {len(rejected)} of {rows} rows are unusable, more than data.max_rejected={config.max_rejected}: "
+            f"{listed}."
+        )

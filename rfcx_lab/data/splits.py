@@ -1,0 +1,119 @@
+"""Splits: one test part per study, then paired redraws of training and validation from the rest.
+
+Groups (recordings, by default) never stand on two sides; species are spread as evenly as groups allow.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.model_selection import StratifiedGroupKFold
+
+from rfcx_lab.config import SplitConfig
+from rfcx_lab.errors import LabError
+
+Rows = NDArray[np.int64]
+_TEST, _REPEAT = 0, 1  # streams of the study's seed
+
+
+@dataclass(frozen=True)
+class Split:
+    """Row indices of one repeat; `test` is the same in every repeat of a study."""
+
+    repeat: int
+    train: Rows
+    validation: Rows
+    test: Rows
+
+    @property
+    def validation_fraction(self) -> float:
+        """Validation rows as a share of those the repeats are redrawn from."""
+        return len(self.validation) / (len(self.train) + len(self.validation))
+
+    @property
+    def key(self) -> str:
+        """A hash of who is trained and who is validated on."""
+        digest = hashlib.blake2b(digest_size=8)
+        for rows in (self.train, self.validation):
+            digest.update(rows.tobytes() + b"|")
+        return digest.hexdigest()
+
+
+def make_splits(
+    labels: NDArray[np.int64],
+    groups: NDArray[np.str_],
+    *,
+    config: SplitConfig,
+    repeats: int,
+    seed: int,
+    species_names: Sequence[str],
+) -> list[Split]:
+    """Draw the test part, then `repeats` times training and validation.
+
+    `labels` and `groups` are `[N]`. Repeat r depends on `seed` and r alone, not on how many repeats there are.
+
+    Raises:
+        LabError: a fraction that leaves nothing, a species in too few groups, or a group on two sides.
+    """
+    _check(labels, groups, config=config, species_names=species_names)
+    everyone = np.arange(len(labels))
+    rest, test = _hold_out(everyone, labels, groups, fraction=config.test_fraction, seed=[seed, _TEST])
+    splits = []
+    for repeat in range(repeats):
+        fraction, stream = config.validation_fraction, [seed, _REPEAT, repeat]
+        train, validation = _hold_out(rest, labels, groups, fraction=fraction, seed=stream)
+        split = Split(repeat, train, validation, test)
+        assert_disjoint(split, groups)
+        _assert_all_species(split, labels, species_names)
+        splits.append(split)
+    return splits
+
+
+def assert_disjoint(split: Split, groups: NDArray[np.str_]) -> None:
+    """Raise LabError where a group stands on two sides of `split`."""
+    sides = {"training": split.train, "validation": split.validation, "test": split.test}
+    names = list(sides)
+    for i, one in enumerate(names):
+        for other in names[i + 1 :]:
+            shared = set(groups[sides[one]]) & set(groups[sides[other]])
+            if shared:
+                raise LabError(f"repeat {split.repeat}: {sorted(shared)[0]} stands in both {one} and {other}.")
+
+
+def _hold_out(
+    rows: Rows, labels: NDArray[np.int64], groups: NDArray[np.str_], *, fraction: float, seed: list[int]
+) -> tuple[Rows, Rows]:
+    """Part `rows` into (kept, held out), the latter about `fraction` of them."""
+    folds = max(2, round(1 / fraction))
+    state = int(np.random.SeedSequence(seed).generate_state(1)[0])
+    splitter = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=state)
+    kept, held = next(splitter.split(rows, labels[rows], groups[rows]))
+    return rows[kept], rows[held]
+
+
+def _check(
+    labels: NDArray[np.int64], groups: NDArray[np.str_], *, config: SplitConfig, species_names: Sequence[str]
+) -> None:
+    for name in ("test_fraction", "validation_fraction"):
+        value = getattr(config, name)
+        if not 0 < value <= 0.5:
+            raise LabError(f"split.{name}={value}: must be above 0 and at most 0.5.")
+    needed = 3  # one group for each of training, validation and test
+    for label, name in enumerate(species_names):
+        count = len(set(groups[labels == label]))
+        if count < needed:
+            raise LabError(
+                f"{name} is in {count} group(s) of {config.group}; a split needs at least {needed}: "
+                "add recordings of it, or leave its rows out."
+            )
+
+
+def _assert_all_species(split: Split, labels: NDArray[np.int64], species_names: Sequence[str]) -> None:
+    absent = set(range(len(species_names))) - set(labels[split.train].tolist())
+    if absent:
+        names = ", ".join(species_names[label] for label in sorted(absent))
+        raise LabError(f"repeat {split.repeat}: no training row of {names}; add recordings of it, or change the seed.")

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile as sf
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from rfcx_lab.config import Config, register_schemas
+from rfcx_lab.model.backend import prepare_process
+
+ROOT = Path(__file__).parents[1]
+
+prepare_process()  # before any test imports Keras
+os.environ.setdefault("MPLBACKEND", "agg")
+register_schemas()
+
+
+def compose_config(*overrides: str) -> Config:
+    """The config that a command line with `overrides` would run."""
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        config = OmegaConf.to_object(compose("config", overrides=list(overrides)))
+    assert isinstance(config, Config)
+    return config
+
+
+@pytest.fixture
+def toy_config(tmp_path: Path) -> Callable[..., Config]:
+    """The smoke experiment, in this process and in a folder of the test's own; further overrides as arguments."""
+
+    def make(*overrides: str) -> Config:
+        return compose_config(
+            "+experiment=smoke",
+            "engine=inline",
+            f"runs_dir={tmp_path / 'runs'}",
+            "data.recordings=10",
+            "data.seconds=12.0",
+            "data.calls_per_recording=4",
+            "data.species=3",
+            "data.sample_rate=16000",
+            "features.sample_rate=16000",
+            *overrides,
+        )
+
+    return make
+
+
+@pytest.fixture
+def rfcx_folder(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a folder in the RFCX layout: `recordings` of noise, four rows each, over `species`."""
+
+    def make(
+        *, recordings: int = 6, seconds: float = 6.0, rate: int = 8000, species: int = 2, name: str = "data"
+    ) -> Path:
+        root = tmp_path / name
+        (root / "train").mkdir(parents=True)
+        rng = np.random.default_rng(0)
+        rows = []
+        for i in range(recordings):
+            samples = rng.normal(0, 0.1, int(seconds * rate))
+            sf.write(root / "train" / f"rec{i}.flac", samples, rate, subtype="PCM_16")
+            for j in range(4):
+                start = 0.2 + j * (seconds - 1.5) / 4
+                rows.append((f"rec{i}", (i + j) % species, 1, start, 100.0, start + 1.0, 3000.0))
+        columns = ["recording_id", "species_id", "songtype_id", "t_min", "f_min", "t_max", "f_max"]
+        pd.DataFrame(rows, columns=columns).to_csv(root / "train_tp.csv", index=False)
+        return root
+
+    return make

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from rfcx_lab.config import SplitConfig
+from rfcx_lab.data.splits import Split, assert_disjoint, make_splits
+from rfcx_lab.errors import LabError
+
+CONFIG = SplitConfig(group="recording_id", test_fraction=0.2, validation_fraction=0.25)
+
+
+@pytest.fixture
+def rows():
+    rng = np.random.default_rng(1)
+    labels = rng.integers(0, 5, 400)
+    groups = np.repeat([f"rec{i}" for i in range(50)], 8)
+    return labels, groups
+
+
+def split(rows, *, repeats=4, seed=0, config=CONFIG):
+    labels, groups = rows
+    names = [f"species {i}" for i in range(labels.max() + 1)]
+    return make_splits(labels, groups, config=config, repeats=repeats, seed=seed, species_names=names)
+
+
+def test_sides_share_no_group_and_cover_every_row(rows):
+    _, groups = rows
+    for part in split(rows):
+        sides = [set(groups[r]) for r in (part.train, part.validation, part.test)]
+        assert not (sides[0] & sides[1] or sides[0] & sides[2] or sides[1] & sides[2])
+        everyone = np.sort(np.concatenate([part.train, part.validation, part.test]))
+        np.testing.assert_array_equal(everyone, np.arange(400))
+
+
+def test_sizes_are_about_the_fractions(rows):
+    part = split(rows)[0]
+    assert len(part.test) / 400 == pytest.approx(0.2, abs=0.05)
+    assert part.validation_fraction == pytest.approx(0.25, abs=0.05)
+
+
+def test_test_part_is_drawn_once_and_repeats_are_redrawn(rows):
+    parts = split(rows)
+    assert all(np.array_equal(parts[0].test, p.test) for p in parts)
+    assert len({p.key for p in parts}) == 4
+
+
+def test_a_repeat_does_not_depend_on_how_many_there_are(rows):
+    assert [p.key for p in split(rows, repeats=2)] == [p.key for p in split(rows, repeats=7)][:2]
+
+
+def test_seed_decides(rows):
+    assert split(rows, seed=0)[0].key == split(rows, seed=0)[0].key
+    assert split(rows, seed=0)[0].key != split(rows, seed=1)[0].key
+
+
+def test_species_are_spread_evenly(rows):
+    labels, _ = rows
+    part = split(rows)[0]
+    shares = np.bincount(labels[part.validation], minlength=5) / np.bincount(labels, minlength=5)
+    assert shares.min() > 0.1
+    assert shares.max() < 0.3
+
+
+def test_group_on_two_sides_raises():
+    groups = np.array(["a", "a", "b", "c"])
+    leaking = Split(0, train=np.array([0]), validation=np.array([1]), test=np.array([2, 3]))
+    with pytest.raises(LabError, match="a stands in both training and validation"):
+        assert_disjoint(leaking, groups)
+
+
+def test_species_in_too_few_recordings_is_named(rows):
+    labels, groups = rows
+    labels = labels.copy()
+    labels[:2] = 5
+    with pytest.raises(LabError, match=r"species 5 is in 1 group.* at least 3"):
+        split((labels, groups))
+
+
+@pytest.mark.parametrize("fraction", [0.0, -0.1, 0.9])
+def test_fraction_out_of_range_is_named(rows, fraction):
+    config = SplitConfig(group="recording_id", test_fraction=fraction, validation_fraction=0.25)
+    with pytest.raises(LabError, match=r"split.test_fraction"):
+        split(rows, config=config)
