@@ -1,0 +1,1 @@
+"""Windows of sound, and what the model sees of them."""

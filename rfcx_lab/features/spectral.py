@@ -1,0 +1,108 @@
+"""MFCC and log-mel spectrograms, time first.
+
+A feature is one function here and one entry in `FEATURES`. librosa is imported where it is used: it is slow to start.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rfcx_lab.config import FeatureConfig, WindowConfig
+from rfcx_lab.errors import LabError
+from rfcx_lab.features.segments import Samples
+
+Frames = NDArray[np.float32]
+
+
+def logmel(samples: Samples, config: FeatureConfig) -> Frames:
+    """Log-mel power in dB, `[T, n_mels]`; at most 80 dB below the window's loudest band."""
+    import librosa
+
+    spectrum = librosa.stft(samples, n_fft=config.n_fft, hop_length=config.hop_length)
+    power = _mel_basis(config, config.n_fft) @ np.abs(spectrum) ** 2
+    return librosa.power_to_db(power).T
+
+
+def mfcc(samples: Samples, config: FeatureConfig) -> Frames:
+    """Mel-frequency cepstral coefficients `[T, n_mfcc]`: the orthonormal DCT-II of `logmel`."""
+    import librosa
+
+    return librosa.feature.mfcc(S=logmel(samples, config).T, n_mfcc=config.n_mfcc).T
+
+
+FEATURES: dict[str, Callable[[Samples, FeatureConfig], Frames]] = {"mfcc": mfcc, "logmel": logmel}
+
+
+def width(config: FeatureConfig) -> int:
+    """Numbers per frame."""
+    return config.n_mfcc if config.kind == "mfcc" and config.n_mfcc else config.n_mels
+
+
+def frame_count(window: WindowConfig, config: FeatureConfig) -> int:
+    """Frames per window: librosa's centred frames of a fixed window, or what the crop is padded to."""
+    if window.kind == "crop":
+        return window.frames or 0
+    return 1 + round((window.seconds or 0.0) * config.sample_rate) // config.hop_length
+
+
+def pad_or_cut(frames: Frames, count: int) -> Frames:
+    """`[T, F]` -> `[count, F]`, with zeros behind or the end cut off."""
+    return np.pad(frames[:count], ((0, max(0, count - len(frames))), (0, 0)))
+
+
+def empty_mel_bands(config: FeatureConfig) -> tuple[int, int]:
+    """How many mel bands catch no frequency of the FFT, and the smallest power of two as `n_fft` that leaves none."""
+
+    def empty(n_fft: int) -> int:
+        return int((_mel_basis(config, n_fft).max(axis=1) == 0).sum())
+
+    mended = 1 << (config.n_fft - 1).bit_length()
+    while empty(mended):
+        mended *= 2
+    return empty(config.n_fft), mended
+
+
+def _mel_basis(config: FeatureConfig, n_fft: int) -> NDArray[np.float32]:
+    return _cached_mel_basis(config.sample_rate, n_fft, config.n_mels, config.f_min, config.f_max)
+
+
+@cache
+def _cached_mel_basis(
+    sample_rate: int, n_fft: int, n_mels: int, f_min: float, f_max: float | None
+) -> NDArray[np.float32]:
+    """`[n_mels, 1 + n_fft / 2]`; made once, where librosa's own spectrogram makes it for every window."""
+    from librosa.filters import mel
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # librosa's word on empty bands gives no number
+        return mel(sr=sample_rate, n_fft=n_fft, n_mels=n_mels, fmin=f_min, fmax=f_max)
+
+
+def check_features(config: FeatureConfig, window: WindowConfig) -> None:
+    """Raise LabError, naming the key, where the two configs can't be computed."""
+    _require(config.kind in FEATURES, f"features.kind={config.kind}", f"must be one of {', '.join(FEATURES)}")
+    for name in ("sample_rate", "n_fft", "hop_length", "n_mels"):
+        value = getattr(config, name)
+        _require(value > 0, f"features.{name}={value}", "must be above 0")
+    if config.kind == "mfcc":
+        n_mfcc = config.n_mfcc
+        valid = n_mfcc is not None and 0 < n_mfcc <= config.n_mels
+        _require(valid, f"features.n_mfcc={n_mfcc}", f"must lie between 1 and features.n_mels={config.n_mels}")
+    top, nyquist = config.f_max or config.sample_rate / 2, config.sample_rate / 2
+    _require(top <= nyquist, f"features.f_max={top}", f"lies above half the sampling rate, {nyquist} Hz")
+    _require(0 <= config.f_min < top, f"features.f_min={config.f_min}", f"must lie between 0 and {top} Hz")
+    _require(window.kind in ("fixed", "crop"), f"window.kind={window.kind}", "must be fixed or crop")
+    if window.kind == "fixed":
+        _require((window.seconds or 0) > 0, f"window.seconds={window.seconds}", "must be above 0")
+    else:
+        _require((window.frames or 0) > 0, f"window.frames={window.frames}", "must be above 0")
+
+
+def _require(holds: bool, what: str, why: str) -> None:
+    if not holds:
+        raise LabError(f"{what}: {why}.")

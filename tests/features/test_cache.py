@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import multiprocessing
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from rfcx_lab.config import DataConfig, FeatureConfig, WindowConfig
+from rfcx_lab.data.clips import load_clips
+from rfcx_lab.errors import LabError
+from rfcx_lab.features.cache import ensure_windows, extract
+from rfcx_lab.features.segments import plan_segments
+
+WINDOW = WindowConfig(kind="fixed", seconds=1.0)
+FEATURES = FeatureConfig(kind="mfcc", sample_rate=8000, n_fft=512, hop_length=256, n_mels=20, n_mfcc=10)
+
+
+@pytest.fixture
+def clips(rfcx_folder):
+    return load_clips(rfcx_folder(), DataConfig(kind="rfcx"), seed=0)
+
+
+def ensure(clips, under, *, window=WINDOW, features=FEATURES):
+    return ensure_windows(clips, window=window, features=features, under=under)
+
+
+def test_second_run_reads_no_audio(clips, tmp_path, monkeypatch):
+    opened = []
+    original = sf.SoundFile.__init__
+    monkeypatch.setattr(
+        sf.SoundFile, "__init__", lambda self, *a, **k: (opened.append(a[0]), original(self, *a, **k))[1]
+    )
+    first = ensure(clips, tmp_path).load()
+    assert len(opened) == 6
+    again = ensure(clips, tmp_path).load()
+    assert len(opened) == 6
+    assert isinstance(again, np.memmap)
+    np.testing.assert_array_equal(first, again)
+
+
+def test_rows_stand_in_the_order_of_the_clips(clips, tmp_path):
+    shuffled = replace(clips, table=clips.table.sample(frac=1, random_state=3).reset_index(drop=True))
+    plain = ensure(clips, tmp_path).load()
+    np.testing.assert_array_equal(ensure(shuffled, tmp_path).load(), plain[shuffled.table["line"].to_numpy() - 2])
+
+
+def test_key_follows_features_window_and_sound_but_not_labels(clips, tmp_path, rfcx_folder):
+    other_sound = load_clips(rfcx_folder(seconds=6.5, name="other"), DataConfig(kind="rfcx"), seed=0)
+    keys = [
+        ensure(clips, tmp_path).key,
+        ensure(clips, tmp_path, features=replace(FEATURES, n_mfcc=9)).key,
+        ensure(clips, tmp_path, window=replace(WINDOW, seconds=0.9)).key,
+        ensure(other_sound, tmp_path).key,
+    ]
+    assert len(set(keys)) == 4
+    relabelled = replace(clips, table=clips.table.assign(label=0))
+    assert ensure(relabelled, tmp_path).key == keys[0]
+
+
+def test_killed_computation_is_not_taken_for_complete(clips, tmp_path):
+    def dying(function, items):
+        yield function(next(iter(items)))
+        raise KeyboardInterrupt
+
+    many = replace(clips, table=clips.table.loc[np.repeat(clips.table.index, 4)].reset_index(drop=True))
+    with pytest.raises(KeyboardInterrupt):
+        ensure_windows(many, window=WINDOW, features=FEATURES, under=tmp_path, mapper=dying)
+    windows = ensure(many, tmp_path).load()
+    assert np.abs(windows).sum(axis=(1, 2)).min() > 0
+
+
+def _ensure_in_process(clips, under, results):
+    calls = []
+
+    def counting(function, items):
+        calls.append(1)
+        return map(function, items)
+
+    store = ensure_windows(clips, window=WINDOW, features=FEATURES, under=under, mapper=counting)
+    results.put((len(calls), float(store.load().sum())))
+
+
+def test_several_processes_compute_once(clips, tmp_path):
+    context = multiprocessing.get_context("spawn")
+    results = context.Queue()
+    processes = [context.Process(target=_ensure_in_process, args=(clips, tmp_path, results)) for _ in range(3)]
+    for process in processes:
+        process.start()
+    found = [results.get(timeout=60) for _ in processes]
+    for process in processes:
+        process.join()
+    assert sum(calls for calls, _ in found) == 1
+    assert len({total for _, total in found}) == 1
+
+
+def test_crop_is_padded_with_zeros(clips):
+    segments = plan_segments(clips, WindowConfig(kind="crop", frames=50))
+    windows = extract(segments[:4], features=FEATURES, frames=50)
+    frames = 1 + 8000 // 256
+    assert np.abs(windows[:, frames - 1]).min() > 0
+    assert not windows[:, frames:].any()
+
+
+def test_impossible_window_is_a_sentence(clips, tmp_path):
+    with pytest.raises(LabError, match=r"less than window.seconds"):
+        ensure(clips, tmp_path, window=WindowConfig(kind="fixed", seconds=60.0))

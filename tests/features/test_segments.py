@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import librosa
+import numpy as np
+import pytest
+import soundfile as sf
+
+from rfcx_lab.config import DataConfig, WindowConfig
+from rfcx_lab.data.clips import load_clips
+from rfcx_lab.data.recordings import find_recording
+from rfcx_lab.errors import LabError
+from rfcx_lab.features.segments import Segment, plan_segments, read_segments
+
+FIXED = WindowConfig(kind="fixed", seconds=2.0)
+
+
+@pytest.fixture
+def clips(rfcx_folder):
+    return load_clips(rfcx_folder(), DataConfig(kind="rfcx"), seed=0)
+
+
+def recording(folder, samples, rate, name="a", suffix=".wav"):
+    sf.write(folder / f"{name}{suffix}", samples, rate, subtype="FLOAT" if suffix == ".wav" else "PCM_16")
+    return find_recording(folder, name)
+
+
+def test_fixed_window_is_centred_on_the_box_and_moved_inward(clips):
+    segments = plan_segments(clips, FIXED)
+    for segment, (t_min, t_max) in zip(segments, clips.table[["t_min", "t_max"]].to_numpy(), strict=True):
+        assert segment.stop - segment.start == pytest.approx(2.0)
+        assert segment.start >= 0
+        assert segment.stop <= 6.0
+        centre = np.clip((t_min + t_max) / 2, 1.0, 5.0)
+        assert (segment.start + segment.stop) / 2 == pytest.approx(centre)
+
+
+def test_crop_is_the_box(clips):
+    segments = plan_segments(clips, WindowConfig(kind="crop", frames=10))
+    bounds = np.array([(s.start, s.stop) for s in segments])
+    np.testing.assert_allclose(bounds, clips.table[["t_min", "t_max"]].to_numpy())
+
+
+def test_recording_shorter_than_the_window_is_named(clips):
+    with pytest.raises(LabError, match=r"rec0.flac lasts 6.00 s, less than window.seconds=7"):
+        plan_segments(clips, WindowConfig(kind="fixed", seconds=7.0))
+
+
+@pytest.mark.parametrize(("native", "target"), [(48000, 28000), (16000, 32000), (44100, 32000), (8000, 8000)])
+@pytest.mark.parametrize("start", [0.0, 1.2345, 3.0])
+def test_equals_the_whole_file_resampled(tmp_path, native, target, start):
+    samples = np.random.default_rng(0).normal(0, 0.1, native * 4).astype(np.float32)
+    segment = Segment(recording(tmp_path, samples, native), start, start + 1.0)
+    [found] = read_segments([segment], sample_rate=target)
+    whole = librosa.resample(samples, orig_sr=native, target_sr=target, res_type="soxr_hq")
+    first = int(start * target + 0.5)
+    assert found.shape == (target,)
+    np.testing.assert_allclose(found, whole[first : first + target], atol=2e-5)
+
+
+def test_stereo_is_mixed_down(tmp_path):
+    left = np.linspace(-0.5, 0.5, 8000, dtype=np.float32)
+    stereo = recording(tmp_path, np.stack([left, np.zeros_like(left)], axis=1), 8000)
+    [found] = read_segments([Segment(stereo, 0.25, 0.5)], sample_rate=8000)
+    np.testing.assert_allclose(found, left[2000:4000] / 2, atol=1e-6)
+
+
+def test_only_the_segment_is_read(tmp_path, monkeypatch):
+    long = recording(tmp_path, np.zeros(60 * 8000, dtype=np.float32), 8000)
+    read = []
+    original = sf.SoundFile.read
+    monkeypatch.setattr(sf.SoundFile, "read", lambda self, n, **k: read.append(n) or original(self, n, **k))
+    read_segments([Segment(long, 30.0, 31.0)], sample_rate=8000)
+    assert sum(read) < 1.2 * 8000
+
+
+def test_truncated_file_is_named(tmp_path):
+    noise = np.random.default_rng(0).normal(0, 0.1, 80000)
+    whole = recording(tmp_path, noise, 8000, suffix=".flac")
+    whole.path.write_bytes(whole.path.read_bytes()[: whole.path.stat().st_size // 2])
+    with pytest.raises(LabError, match=r"a.flac (is truncated|can't be read)"):
+        read_segments([Segment(whole, 8.0, 9.0)], sample_rate=8000)

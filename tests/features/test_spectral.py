@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+
+import librosa
+import numpy as np
+import pytest
+
+from rfcx_lab.config import DataConfig, FeatureConfig, WindowConfig
+from rfcx_lab.data.clips import load_clips
+from rfcx_lab.errors import LabError
+from rfcx_lab.features.cache import ensure_windows
+from rfcx_lab.features.spectral import (
+    FEATURES,
+    check_features,
+    empty_mel_bands,
+    frame_count,
+    pad_or_cut,
+    width,
+)
+from tests.conftest import compose_config
+
+FIXED = WindowConfig(kind="fixed", seconds=2.0)
+
+
+def config(**changes) -> FeatureConfig:
+    plain = FeatureConfig(kind="mfcc", sample_rate=16000, n_fft=1024, hop_length=512, n_mels=40, n_mfcc=20)
+    return replace(plain, **changes)
+
+
+@pytest.mark.parametrize("kind", FEATURES)
+def test_shape_is_time_by_feature(kind):
+    samples = np.random.default_rng(0).normal(size=32000).astype(np.float32)
+    features = FEATURES[kind](samples, config(kind=kind))
+    assert features.shape == (frame_count(FIXED, config(kind=kind)), width(config(kind=kind)))
+
+
+def test_logmel_peaks_at_the_tone():
+    tone = np.sin(2 * np.pi * 3000 * np.arange(32000) / 16000).astype(np.float32)
+    band = FEATURES["logmel"](tone, config(kind="logmel")).mean(axis=0).argmax()
+    centres = librosa.mel_frequencies(n_mels=42, fmin=0, fmax=8000)[1:-1]
+    assert centres[band] == pytest.approx(3000, rel=0.08)
+
+
+def test_article_features_equal_the_article_s_own_calls(rfcx_folder):
+    """Whole file at 28 kHz, cut to the box, 128 MFCC, zero-padded: as the article writes it."""
+    root = rfcx_folder(rate=48000)
+    article = compose_config("+experiment=ladder", "features=article", "window=crop", "window.frames=80")
+    clips = load_clips(root, DataConfig(kind="rfcx"), seed=0)
+    store = ensure_windows(clips, window=article.window, features=article.features, under=root / "cache")
+    windows = store.load()
+    assert not article.features.time_major
+    for i, row in clips.table.iterrows():
+        y, sr = librosa.load(root / "train" / f"{row['recording_id']}.flac", sr=28000)
+        box = y[int(row["t_min"] * sr + 0.5) :][: round((row["t_max"] - row["t_min"]) * sr)]
+        with warnings.catch_warnings(action="ignore"):  # empty mel bands
+            mfcc = librosa.feature.mfcc(y=box, sr=sr, n_fft=255, hop_length=512, n_mfcc=128)
+        padded = np.pad(mfcc, ((0, 0), (0, 80 - mfcc.shape[1])))
+        np.testing.assert_allclose(windows[i].T, padded, atol=2e-2, rtol=1e-4)
+
+
+def test_empty_bands_are_counted_and_mended():
+    article = compose_config("+experiment=ladder", "features=article").features
+    empty, n_fft = empty_mel_bands(article)
+    with warnings.catch_warnings(action="ignore"):
+        as_written, mended, too_short = (
+            librosa.filters.mel(sr=28000, n_fft=n, n_mels=128).max(axis=1) for n in (255, n_fft, n_fft // 2)
+        )
+    assert 20 <= empty == (as_written == 0).sum() <= 34
+    assert (mended > 0).all()
+    assert not (too_short > 0).all()
+    assert empty_mel_bands(replace(article, n_fft=n_fft))[0] == 0
+
+
+def test_pad_or_cut():
+    frames = np.ones((3, 2), dtype=np.float32)
+    np.testing.assert_array_equal(pad_or_cut(frames, 4), [[1, 1], [1, 1], [1, 1], [0, 0]])
+    assert pad_or_cut(frames, 2).shape == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"hop_length": 0}, "features.hop_length=0: must be above 0"),
+        ({"n_mfcc": 41}, "features.n_mfcc=41: must lie between 1 and features.n_mels=40"),
+        ({"f_max": 9000.0}, "features.f_max=9000.0: lies above half the sampling rate, 8000.0 Hz"),
+        ({"kind": "wavelet"}, "features.kind=wavelet: must be one of mfcc, logmel"),
+        ({"f_min": 8000.0}, "features.f_min=8000.0"),
+    ],
+)
+def test_impossible_config_is_named(change, message):
+    with pytest.raises(LabError, match=message):
+        check_features(config(**change), FIXED)
+
+
+def test_unknown_window_is_named():
+    with pytest.raises(LabError, match=r"window.kind=hann: must be fixed or crop"):
+        check_features(config(), WindowConfig(kind="hann"))
