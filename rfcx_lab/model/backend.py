@@ -1,0 +1,31 @@
+"""How Keras is started in a process: quiet, and on one thread, so that a seed means the same curve every time."""
+
+from __future__ import annotations
+
+import os
+
+ENVIRONMENT = {
+    "KERAS_BACKEND": "tensorflow",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "TF_NUM_INTRAOP_THREADS": "1",
+    "TF_NUM_INTEROP_THREADS": "1",
+    "TF_DETERMINISTIC_OPS": "1",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+}
+"""Set before Keras is first imported; what the user has set stays."""
+
+
+def prepare_process() -> None:
+    """Apply ENVIRONMENT to this process."""
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+
+
+def versions() -> dict[str, str]:
+    """Versions that decide what a seed gives, without importing any of it."""
+    from importlib.metadata import version
+
+    backend = os.environ.get("KERAS_BACKEND", ENVIRONMENT["KERAS_BACKEND"])
+    return {name: version(name) for name in ("keras", backend, "numpy")}

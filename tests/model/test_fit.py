@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from rfcx_lab.config import RungConfig, TrainingConfig
+from rfcx_lab.model.fit import Part, evaluate, fit_rung, load_model, predict
+from tests.conftest import ROOT
+
+TRAINING = TrainingConfig(epochs=6, batch_size=16, learning_rate=0.01, shuffle=True)
+RUNG = RungConfig("small", lstm=[8], dense=[6], lstm_dropout=0.2)
+
+
+def part(seed: int, rows: int = 70) -> Part:
+    """Three classes, told apart by the sign and the slope of the first coefficient."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 3, rows)
+    windows = rng.normal(0, 0.5, (rows, 9, 4)).astype(np.float32)
+    windows[:, :, 0] += np.array([-2.0, 0.0, 2.0])[labels, None]
+    return Part(windows, labels)
+
+
+def fit(**changes):
+    options = {"train": part(0), "validation": part(1), "classes": 3, "training": TRAINING, "seed": 7, **changes}
+    return fit_rung(options.pop("rung", RUNG), **options)
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return fit()
+
+
+def test_learns_and_hears_of_every_epoch():
+    heard = []
+    result = fit(on_epoch=lambda number, epoch: heard.append((number, epoch)))
+    assert [number for number, _ in heard] == [1, 2, 3, 4, 5, 6]
+    assert [epoch for _, epoch in heard] == result.epochs
+    assert result.epochs[-1].val_loss < 0.5 * math.log(3)
+    assert result.epochs[-1].val_accuracy > 0.9
+    assert result.failure is None
+
+
+def test_same_seed_same_curve_bit_for_bit(fitted):
+    fit(seed=8)  # what ran before in the process must not matter
+    assert fit().epochs == fitted.epochs
+    assert fit(seed=8).epochs != fitted.epochs
+
+
+@pytest.mark.keras
+def test_same_curve_in_another_process(fitted):
+    code = (
+        "from rfcx_lab.model.backend import prepare_process; prepare_process()\n"
+        "from tests.model.test_fit import fit\n"
+        "print([e.val_loss.hex() for e in fit().epochs])"
+    )
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert run.stdout.strip().splitlines()[-1] == str([e.val_loss.hex() for e in fitted.epochs])
+
+
+def test_losses_are_those_of_the_saved_model_in_evaluation_mode(fitted, tmp_path):
+    path = tmp_path / "best.keras"
+    path.write_bytes(fitted.best_model)
+    model = load_model(path)
+    best = fitted.epochs[fitted.best_epoch - 1]
+    assert evaluate(model, part(1)) == pytest.approx((best.val_loss, best.val_accuracy), rel=1e-6)
+    assert evaluate(model, part(0)) == pytest.approx((best.train_loss, best.train_accuracy), rel=1e-6)
+    assert min(e.val_loss for e in fitted.epochs) == best.val_loss
+
+
+def test_evaluation_agrees_with_keras(fitted, tmp_path):
+    path = tmp_path / "best.keras"
+    path.write_bytes(fitted.best_model)
+    model = load_model(path)
+    model.compile(loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    many = part(2, rows=300)  # more than one evaluation batch
+    assert evaluate(model, many) == pytest.approx(model.evaluate(many.windows, many.labels, verbose=0), rel=1e-5)
+    assert predict(model, many.windows).shape == (300, 3)
+
+
+def test_training_part_alone_decides_the_normalisation(fitted):
+    shifted = Part(part(1).windows + 1000.0, part(1).labels)
+    moved = fit(validation=shifted)
+    assert [e.train_loss for e in moved.epochs] == [e.train_loss for e in fitted.epochs]
+
+
+def test_diverging_fit_ends_with_its_reason():
+    explosive = TrainingConfig(epochs=3, batch_size=16, learning_rate=1e38, shuffle=True)
+    result = fit(rung=RungConfig("bare", lstm=[8]), training=explosive)
+    assert result.failure == "the loss is not finite after epoch 1"
+    assert len(result.epochs) == 1
+    assert result.best_model is None
+
+
+def test_without_shuffling_rows_come_in_their_order():
+    ordered = TrainingConfig(epochs=2, batch_size=16, learning_rate=0.01, shuffle=False)
+    train = part(0)
+    order = np.argsort(train.labels, kind="stable")
+    resorted = Part(train.windows[order], train.labels[order])
+    assert fit(training=ordered).epochs == fit(training=ordered).epochs
+    assert fit(training=ordered).epochs != fit(training=ordered, train=resorted).epochs
