@@ -51,7 +51,7 @@ def join_folds(clips: pd.DataFrame, root: Path) -> pd.DataFrame:
     if folds["recording_id"].is_unique and set(clips["recording_id"]) <= set(folds["recording_id"]):
         return clips.merge(folds[["recording_id", *extra]], on="recording_id", how="left", validate="many_to_one")
     _check_aligned(clips, folds, path)
-    return clips.assign(**{column: folds[column].to_numpy() for column in extra})
+    return pd.concat([clips, folds[extra]], axis=1)
 
 
 def read_species_names(root: Path) -> dict[int, str]:
