@@ -1,0 +1,77 @@
+"""The learning curves of one fit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rfcx_lab.errors import LabError
+
+_SERIES = ("train_loss", "val_loss", "train_accuracy", "val_accuracy")
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Losses and accuracies of one fit, one value per epoch, in evaluation mode at the epoch's end.
+
+    A failed fit may be shorter or end in NaN; `failure` then tells why. Any sequence of numbers is accepted
+    and kept as a tuple of floats.
+
+    Raises:
+        LabError: the series differ in length.
+    """
+
+    train_loss: tuple[float, ...]
+    val_loss: tuple[float, ...]
+    train_accuracy: tuple[float, ...] | None
+    val_accuracy: tuple[float, ...] | None
+    repeat: int  # fits of the same repeat saw the same split, on every rung
+    failure: str | None = None
+
+    def __post_init__(self) -> None:
+        """Turn the series into tuples of floats and compare their lengths."""
+        lengths = {}
+        for name in _SERIES:
+            series = getattr(self, name)
+            if series is not None:
+                object.__setattr__(self, name, tuple(float(value) for value in series))
+                lengths[name] = len(series)
+        if len(set(lengths.values())) > 1:
+            raise LabError(f"Curves of one fit must have one length: repeat {self.repeat} has {lengths}.")
+
+    @property
+    def epochs(self) -> int:
+        """Number of epochs measured."""
+        return len(self.val_loss)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give a JSON-safe dict; what is not finite becomes null (and comes back as NaN)."""
+        series = {name: _to_json(getattr(self, name)) for name in _SERIES}
+        return {**series, "repeat": self.repeat, "failure": self.failure}
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> Curves:
+        """Read what `to_dict` wrote.
+
+        Raises:
+            LabError: a key is missing.
+        """
+        try:
+            series = {name: _from_json(document[name]) for name in _SERIES}
+            return cls(**series, repeat=int(document["repeat"]), failure=document.get("failure"))
+        except KeyError as error:
+            raise LabError(f"A record of learning curves lacks {error}.") from error
+
+
+def _to_json(series: tuple[float, ...] | None) -> list[float | None] | None:
+    if series is None:
+        return None
+    return [value if math.isfinite(value) else None for value in series]
+
+
+def _from_json(series: list[float | None] | None) -> Any:
+    if series is None:
+        return None
+    return tuple(math.nan if value is None else float(value) for value in series)

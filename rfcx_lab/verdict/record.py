@@ -1,0 +1,81 @@
+"""A ladder's curves as one table (`curves.csv.gz`), from which its verdict is recomputed."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rfcx_lab.errors import LabError
+from rfcx_lab.verdict.curves import Curves
+from rfcx_lab.verdict.rungs import RungInfo
+
+_SERIES = ("train_loss", "val_loss", "train_accuracy", "val_accuracy")
+_COLUMNS = (
+    "rung", "role", "trainable_parameters", "validation_fraction", "repeat", "epoch", *_SERIES, "failure",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class LadderRecord:
+    """What `judge_ladder` takes: curves per rung, the rungs bottom to top, and the share of validation rows."""
+
+    curves: Mapping[str, Sequence[Curves]]
+    order: Sequence[RungInfo]
+    validation_fraction: float
+
+
+def write_record(path: Path, record: LadderRecord) -> None:
+    """Write a line per rung, repeat and epoch, bottom to top; the same curves give the same bytes.
+
+    A failed fit's reason stands on each of its lines; one that has no epoch has one line, of epoch 0.
+    """
+    text = io.StringIO()
+    out = csv.writer(text, lineterminator="\n")
+    out.writerow(_COLUMNS)
+    for rung in record.order:
+        head = (rung.name, rung.role, rung.trainable_parameters, repr(record.validation_fraction))
+        for curves in record.curves[rung.name]:
+            failure = curves.failure or ""
+            for i in range(curves.epochs):
+                values = [repr(getattr(curves, name)[i]) for name in _SERIES]
+                out.writerow((*head, curves.repeat, i + 1, *values, failure))
+            if not curves.epochs:
+                out.writerow((*head, curves.repeat, 0, "", "", "", "", failure))
+    path.write_bytes(gzip.compress(text.getvalue().encode(), mtime=0))
+
+
+def read_record(path: Path) -> LadderRecord:
+    """Read what `write_record` wrote.
+
+    Raises:
+        LabError: the file is missing, or is no such table.
+    """
+    try:
+        with gzip.open(path, "rt", encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        order = {
+            row["rung"]: RungInfo(
+                name=row["rung"], role=row["role"], trainable_parameters=int(row["trainable_parameters"])
+            )
+            for row in rows
+        }
+        fits: dict[tuple[str, int], list[dict[str, str]]] = {}
+        for row in rows:
+            fits.setdefault((row["rung"], int(row["repeat"])), []).append(row)
+        curves: dict[str, list[Curves]] = {name: [] for name in order}
+        for (name, repeat), lines in fits.items():
+            curves[name].append(_curves(lines, repeat))
+        return LadderRecord(curves, tuple(order.values()), float(rows[0]["validation_fraction"]))
+    except (OSError, EOFError, KeyError, ValueError, IndexError) as error:
+        raise LabError(f"{path} is not a table of a ladder's curves ({error}).") from error
+
+
+def _curves(lines: Sequence[Mapping[str, str]], repeat: int) -> Curves:
+    epochs = [line for line in lines if int(line["epoch"]) > 0]
+    train, val, train_accuracy, val_accuracy = (tuple(float(line[name]) for line in epochs) for name in _SERIES)
+    failure = lines[0]["failure"] or None
+    return Curves(train, val, train_accuracy, val_accuracy, repeat=repeat, failure=failure)
