@@ -6,7 +6,7 @@ Nothing heavy is imported: `--help` composes the config too.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from omegaconf import MISSING
@@ -150,6 +150,19 @@ SCHEMAS: dict[tuple[str | None, str], Any] = {
     ("data", "schema_rfcx"): RfcxData,
     ("data", "schema_soundscape"): SoundscapeData,
 }
+
+
+def signature(node: Any) -> dict[str, Any]:
+    """The fields of a config that differ from their defaults: what identifies it.
+
+    A field that is added later, with a default that keeps to the old way, changes no signature, and so no key.
+    """
+    return {
+        f.name: getattr(node, f.name)
+        for f in fields(node)
+        if f.default != getattr(node, f.name)
+        and not (callable(f.default_factory) and f.default_factory() == getattr(node, f.name))
+    }
 
 
 def register_schemas() -> None:

@@ -42,8 +42,8 @@ def toy_config(tmp_path: Path) -> Callable[..., Config]:
             "data.seconds=12.0",
             "data.calls_per_recording=4",
             "data.species=3",
-            "data.sample_rate=16000",
-            "features.sample_rate=16000",
+            "data.sample_rate=22050",
+            "features.sample_rate=22050",
             *overrides,
         )
 

@@ -10,7 +10,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from itertools import groupby
@@ -21,7 +21,7 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from rfcx_lab.config import FeatureConfig, WindowConfig
+from rfcx_lab.config import FeatureConfig, WindowConfig, signature
 from rfcx_lab.console import track
 from rfcx_lab.data.clips import Clips
 from rfcx_lab.features.segments import Segment, plan_segments, read_segments
@@ -81,7 +81,7 @@ def _store(segments: Sequence[Segment], *, window: WindowConfig, features: Featu
         "schema": SCHEMA,
         "segments": [(s.recording.digest, round(s.start, 6), round(s.stop, 6)) for s in segments],
         "frames": frame_count(window, features),
-        "features": asdict(replace(features, time_major=True)),  # the axes are turned when a model is fed
+        "features": signature(replace(features, time_major=True)),  # the axes are turned when a model is fed
         "libraries": {name: version(name) for name in _LIBRARIES},
     }
     key = hashlib.blake2b(json.dumps(identity, sort_keys=True).encode(), digest_size=8).hexdigest()

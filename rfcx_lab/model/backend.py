@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from pathlib import Path
 
 ENVIRONMENT = {
     "KERAS_BACKEND": "tensorflow",
@@ -21,6 +23,25 @@ def prepare_process() -> None:
     """Apply ENVIRONMENT to this process."""
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+
+
+def start_keras() -> None:
+    """Import Keras for the first time in this process, without what its backend writes to stderr meanwhile.
+
+    TensorFlow's C++ side logs before it reads any setting, so the file descriptor itself is turned away.
+    """
+    if "keras" in sys.modules:
+        return
+    prepare_process()
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        import keras  # noqa: F401
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def versions() -> dict[str, str]:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rfcx_lab.config import RungConfig, TrainingConfig
+from rfcx_lab.model.backend import start_keras
 from rfcx_lab.model.rung import build_model
 from rfcx_lab.model.scaling import Scaling, fit_scaling
 
@@ -74,6 +75,7 @@ def fit_rung(
     The same arguments on the same machine give the same numbers, bit for bit. A loss that is no longer finite ends
     the fit, with its `failure` said.
     """
+    start_keras()
     import keras
 
     keras.utils.clear_session()
@@ -123,6 +125,7 @@ def predict(model: keras.Model, windows: Windows) -> NDArray[np.float32]:
 
 def load_model(path: Path) -> keras.Model:
     """A model saved by a fit, ready to predict."""
+    start_keras()
     import keras
 
     return keras.saving.load_model(path, compile=False)

@@ -1,0 +1,1 @@
+"""The work: engine, tracking, the ladder from end to end."""

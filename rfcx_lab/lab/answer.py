@@ -1,0 +1,81 @@
+"""`verdict.json`: the ladder's verdict together with the data, the held-out figures and the versions behind it."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Sequence
+from importlib.metadata import version
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+
+from rfcx_lab.data.clips import Clips
+from rfcx_lab.lab.study import Study
+from rfcx_lab.lab.work import HeldOut
+from rfcx_lab.model.backend import versions as model_versions
+from rfcx_lab.verdict import LadderVerdict
+
+SCHEMA = "rfcx_lab/verdict/1"
+_LIBRARIES = ("rfcx_lab", "scikit-learn", "pandas", "scipy", "librosa", "soxr", "mlflow", "distributed")
+
+
+def build_answer(study: Study, verdict: LadderVerdict, *, test: dict[str, Any] | None) -> dict[str, Any]:
+    """The whole document, checked against its JSON Schema."""
+    document = {
+        "schema": SCHEMA,
+        **verdict.to_dict(),
+        "audit": None,
+        "data": describe_data(study.clips),
+        "test": test,
+        "warnings": study.warnings,
+        "versions": {
+            "python": platform.python_version(),
+            **model_versions(),
+            **{name: version(name) for name in _LIBRARIES},
+        },
+    }
+    check_answer(document)
+    return document
+
+
+def check_answer(document: dict[str, Any]) -> None:
+    """Raise jsonschema.ValidationError where `document` breaks the contract."""
+    import jsonschema
+
+    schema = json.loads((files("rfcx_lab.verdict") / "schema.json").read_text())
+    jsonschema.validate(document, schema)
+
+
+def describe_data(clips: Clips) -> dict[str, Any]:
+    """What was learnt from."""
+    return {
+        "root": str(clips.root),
+        "fingerprint": clips.fingerprint,
+        "rows": len(clips.table),
+        "recordings": int(clips.table["recording_id"].nunique()),
+        "classes": len(clips.species),
+        "rejected": len(clips.rejected),
+    }
+
+
+def describe_test(
+    results: Sequence[HeldOut], *, rung: str, rows: int, kept_repeat: int, kept_epoch: int
+) -> dict[str, Any]:
+    """Held-out figures of the recommended rung: `[mean, standard deviation]` over its repeats' best epochs.
+
+    The spread is that between models; all are measured on the same test rows, so it is no interval for new data.
+    """
+    return {
+        "rung": rung,
+        "rows": rows,
+        "repeats": len(results),
+        "loss": _mean_and_deviation([result.loss for result in results]),
+        "accuracy": _mean_and_deviation([result.accuracy for result in results]),
+        "model": {"repeat": kept_repeat, "epoch": kept_epoch},
+    }
+
+
+def _mean_and_deviation(values: Sequence[float]) -> list[float]:
+    return [float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0]

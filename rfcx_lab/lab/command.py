@@ -1,0 +1,25 @@
+"""From a composed config to a finished study, and what is said at its end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from rfcx_lab import console
+from rfcx_lab.config import Config
+from rfcx_lab.lab.ladder import climb_ladder
+from rfcx_lab.report.table import HEADER, ladder_rows
+
+
+def run(composed: DictConfig, output: Path) -> None:
+    """Run the study, leaving its files in `output`. Raises LabError on bad input."""
+    config = OmegaConf.to_object(composed)
+    assert isinstance(config, Config)
+    climb = climb_ladder(config, output)
+    console.table(HEADER, ladder_rows(climb.document))
+    console.say(climb.verdict.answer, style="bold")
+    console.say("")
+    for path in climb.files:
+        console.say(str(path))
+    console.say(f"Compare runs: make ui, or mlflow ui --backend-store-uri {config.tracking.uri}")

@@ -1,0 +1,184 @@
+"""Where the work is done: in this process, or by one worker process per core under Dask.
+
+An engine runs a function over items and hands back each result as it comes. A worker that dies costs its item one
+retry; an item that fails twice, or raises, comes back as a `Failure`, and the rest goes on.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Protocol, TypeVar
+
+from rfcx_lab.config import EngineConfig
+from rfcx_lab.errors import LabError
+from rfcx_lab.model.backend import ENVIRONMENT, prepare_process
+
+I = TypeVar("I")  # noqa: E741
+R = TypeVar("R")
+
+RETRIES = 1  # after a worker died under an item
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why an item gave no result."""
+
+    reason: str
+
+
+class Engine(Protocol):
+    """Runs work; `workers` is how many items it works on at a time."""
+
+    workers: int
+
+    def run(self, function: Callable[[I], R], items: Iterable[I]) -> Iterator[tuple[I, R | Failure]]:
+        """Apply `function` to every item; results come in the order in which they are ready."""
+
+    def map(self, function: Callable[[I], R], items: Iterable[I]) -> Iterator[R]:
+        """Like the builtin `map`: in order, and the first exception is raised."""
+
+
+@contextmanager
+def open_engine(config: EngineConfig) -> Iterator[Engine]:
+    """Open the engine that `config` names; its workers end with the block."""
+    if config.kind == "inline":
+        prepare_process()
+        yield InlineEngine()
+    elif config.kind == "local":
+        if config.workers is not None and config.workers < 1:
+            raise LabError(f"engine.workers={config.workers}: must be 1 or more, or null for one per core.")
+        engine = LocalEngine(workers=config.workers or _cores(), recycle_after=config.recycle_after)
+        try:
+            yield engine
+        finally:
+            engine.close()
+    else:
+        raise LabError(f"engine.kind={config.kind}: must be local or inline.")
+
+
+class InlineEngine:
+    """One item after another, in this process."""
+
+    workers = 1
+
+    def run(self, function: Callable[[I], R], items: Iterable[I]) -> Iterator[tuple[I, R | Failure]]:
+        """See `Engine.run`."""
+        for item in items:
+            try:
+                yield item, function(item)
+            except LabError:
+                raise
+            except Exception as error:  # a fit may fail in any way; the ladder goes on
+                yield item, Failure(_reason(error))
+
+    def map(self, function: Callable[[I], R], items: Iterable[I]) -> Iterator[R]:
+        """See `Engine.map`."""
+        return map(function, items)
+
+
+class LocalEngine:
+    """A Dask cluster on this machine, started at first use: a finished study needs no worker."""
+
+    def __init__(self, *, workers: int, recycle_after: int) -> None:
+        self.workers = workers
+        self._recycle_after = recycle_after
+        self._done: Counter[str] = Counter()  # items per worker address
+        self._client: Any = None
+
+    def run(self, function: Callable[[I], R], items: Iterable[I]) -> Iterator[tuple[I, R | Failure]]:
+        """See `Engine.run`. No more items are under way than there are workers, so that none waits on one."""
+        from distributed import as_completed
+
+        todo = iter(items)
+        first = list(islice(todo, self.workers))
+        if not first:
+            return
+        client, running = self._connect(), {}
+        ready = as_completed(loop=client.loop)
+
+        def submit(some: Iterable[I]) -> None:
+            for item in some:
+                future = client.submit(_on_worker, function, item, pure=False)
+                running[future.key] = item
+                ready.add(future)
+
+        submit(first)
+        for future in ready:
+            item = running.pop(future.key)
+            error = future.exception()
+            if isinstance(error, LabError):
+                raise error
+            if error is None:
+                address, result = future.result()
+                self._recycle(address)
+            submit(islice(todo, 1))
+            yield item, (Failure(_reason(error)) if error is not None else result)
+
+    def map(self, function: Callable[[I], R], items: Iterable[I]) -> Iterator[R]:
+        """See `Engine.map`."""
+        futures = [self._connect().submit(function, item, pure=False) for item in items]
+        for future in futures:
+            yield future.result()
+
+    def close(self) -> None:
+        """End the workers."""
+        if self._client is not None:
+            cluster = self._client.cluster
+            self._client.close()
+            cluster.close()
+            self._client = None
+
+    def _connect(self) -> Any:
+        if self._client is None:
+            import dask
+            from distributed import Client, LocalCluster
+
+            dask.config.set(
+                {
+                    "distributed.scheduler.allowed-failures": RETRIES,
+                    "distributed.scheduler.worker-saturation": 1.0,  # an item is sent when a worker is free, not before
+                    "distributed.nanny.pre-spawn-environ": ENVIRONMENT,
+                }
+            )
+            for name in ("distributed", "asyncio"):  # what goes wrong is told as a Failure
+                logging.getLogger(name).setLevel(logging.CRITICAL)
+            cluster = LocalCluster(
+                n_workers=self.workers,
+                threads_per_worker=1,
+                host="127.0.0.1",
+                dashboard_address="127.0.0.1:0",  # a free port: nothing of a user's is in its way
+                silence_logs=logging.CRITICAL,
+            )
+            self._client = Client(cluster)
+        return self._client
+
+    def _recycle(self, address: str) -> None:
+        """Replace the worker, which is idle at this moment, before its leaked memory matters."""
+        self._done[address] += 1
+        if self._done[address] >= self._recycle_after:
+            del self._done[address]
+            self._connect().restart_workers([address])
+
+
+def _on_worker(function: Callable[[I], R], item: I) -> tuple[str, R]:
+    from distributed import get_worker
+
+    return get_worker().address, function(item)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _reason(error: BaseException) -> str:
+    if type(error).__name__ == "KilledWorker":
+        return f"its worker process died {RETRIES + 1} times (out of memory?)"
+    if isinstance(error, MemoryError):
+        return "out of memory"
+    return f"{type(error).__name__}: {error}".splitlines()[0][:300]

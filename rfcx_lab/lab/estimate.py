@@ -1,0 +1,42 @@
+"""What a study will cost, said before it starts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rfcx_lab.console import duration
+from rfcx_lab.lab.fits import FitSpec
+from rfcx_lab.model.fit import EVALUATION_BATCH
+from rfcx_lab.model.rung import trainable_parameters
+
+# Fitted to one-thread fits of LSTM 8, 32 and 128 (300 windows of 32 frames); right to a factor of about two.
+_STEP_SECONDS = 2.7e-4  # per batch and frame: what a step costs however small the model
+_WEIGHT_SECONDS = 2.0e-10  # per window, frame and weight
+_COMPILE_SECONDS = 2.0  # per fit
+_START_SECONDS = 8.0  # workers import Keras
+_FIT_BYTES = 100_000  # curves, MLflow rows
+_WEIGHT_BYTES = 4
+
+
+def fit_seconds(spec: FitSpec, *, shape: tuple[int, int]) -> float:
+    """About how long one fit takes on one core, for windows of `shape` (steps, width)."""
+    steps, width = shape
+    train, validation = len(spec.split.train), len(spec.split.validation)
+    batches = train / spec.training.batch_size + (train + validation) / EVALUATION_BATCH
+    weights = trainable_parameters(spec.rung, width=width, classes=spec.classes)
+    epoch = batches * steps * _STEP_SECONDS + train * steps * weights * _WEIGHT_SECONDS
+    return _COMPILE_SECONDS + spec.training.epochs * epoch
+
+
+def describe_cost(missing: Sequence[FitSpec], *, total: int, shape: tuple[int, int], workers: int) -> str:
+    """One line: how many fits are to do, how long they will take, and the disk they need."""
+    if not missing:
+        return f"Fits: all {total} are there from earlier runs."
+    seconds = _START_SECONDS + sum(fit_seconds(spec, shape=shape) for spec in missing) / workers
+    weights = sum(trainable_parameters(spec.rung, width=shape[1], classes=spec.classes) for spec in missing)
+    megabytes = (weights * _WEIGHT_BYTES + _FIT_BYTES * len(missing)) / 1e6
+    known = f" ({total - len(missing)} are there from earlier runs)" if len(missing) < total else ""
+    return (
+        f"Fits: {len(missing)} of {total} to do{known}, about {duration(seconds)} on {workers} worker(s), "
+        f"{megabytes:.0f} MB of disk."
+    )

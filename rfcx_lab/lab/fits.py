@@ -1,0 +1,118 @@
+"""A fit's identity, and the store of finished ones.
+
+The store is the truth: `runs/fits/<key>/` holds `fit.json` (curves, status) and `best.keras`. MLflow is a view of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from omegaconf import MISSING
+
+from rfcx_lab.config import RungConfig, TrainingConfig, signature
+from rfcx_lab.data.splits import Split
+from rfcx_lab.features.cache import WindowStore
+from rfcx_lab.files import whole_folder
+from rfcx_lab.model.backend import versions
+from rfcx_lab.model.fit import Fit
+from rfcx_lab.verdict.curves import Curves
+
+SCHEMA = 1  # raised when the same spec would give another curve
+
+
+@dataclass(frozen=True)
+class FitSpec:
+    """All that decides a fit's curve; small enough to send to a worker."""
+
+    rung: RungConfig
+    split: Split
+    seed: int
+    windows: WindowStore
+    labels: NDArray[np.int64]
+    classes: int
+    time_major: bool
+    training: TrainingConfig
+
+    @property
+    def key(self) -> str:
+        """16 hex digits over data, features, split, seed, architecture, training and library versions."""
+        rung = signature(replace(self.rung, name=MISSING, role="capacity"))  # a name changes no curve
+        identity = {
+            "schema": SCHEMA,
+            "windows": self.windows.key,
+            "labels": hashlib.blake2b(self.labels.tobytes(), digest_size=8).hexdigest(),
+            "classes": self.classes,
+            "time_major": self.time_major,
+            "split": self.split.key,
+            "seed": self.seed,
+            "rung": rung,
+            "training": signature(self.training),
+            "versions": versions(),
+        }
+        return hashlib.blake2b(json.dumps(identity, sort_keys=True).encode(), digest_size=8).hexdigest()
+
+
+class FitStore:
+    """Finished fits under one folder, by key."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def has(self, key: str) -> bool:
+        """Whether the fit is finished (a fit whose loss diverged is)."""
+        return (self._root / key / "fit.json").is_file()
+
+    def write(self, spec: FitSpec, fit: Fit) -> None:
+        """Keep a finished fit: whole, or not at all."""
+        record = {
+            "key": spec.key,
+            "rung": asdict(spec.rung),
+            "seed": spec.seed,
+            "failure": fit.failure,
+            "best_epoch": fit.best_epoch,
+            "curves": curves_of(spec, fit).to_dict(),
+        }
+        with whole_folder(self._root / spec.key) as folder:
+            (folder / "fit.json").write_text(json.dumps(record, indent=1, allow_nan=False))
+            if fit.best_model is not None:
+                self._model(folder).write_bytes(fit.best_model)
+
+    def read_curves(self, spec: FitSpec) -> Curves:
+        """The curves of a finished fit, under the repeat that `spec` gives it."""
+        record = self._record(spec.key)
+        return Curves.from_dict({**record["curves"], "repeat": spec.split.repeat})
+
+    def best_epoch(self, key: str) -> int | None:
+        """The epoch, from 1, whose weights were kept; none where no epoch had a finite loss."""
+        epoch = self._record(key)["best_epoch"]
+        return None if epoch is None else int(epoch)
+
+    def best_model(self, key: str) -> Path:
+        """The .keras file of a finished fit's best epoch."""
+        return self._model(self._root / key)
+
+    def _record(self, key: str) -> dict[str, Any]:
+        record: dict[str, Any] = json.loads((self._root / key / "fit.json").read_text())
+        return record
+
+    @staticmethod
+    def _model(folder: Path) -> Path:
+        return folder / "best.keras"
+
+
+def curves_of(spec: FitSpec, fit: Fit) -> Curves:
+    """A fit's epochs as curves to judge."""
+    return Curves(
+        train_loss=tuple(e.train_loss for e in fit.epochs),
+        val_loss=tuple(e.val_loss for e in fit.epochs),
+        train_accuracy=tuple(e.train_accuracy for e in fit.epochs),
+        val_accuracy=tuple(e.val_accuracy for e in fit.epochs),
+        repeat=spec.split.repeat,
+        failure=fit.failure,
+    )

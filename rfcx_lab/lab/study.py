@@ -1,0 +1,186 @@
+"""From a config to everything that is to be fitted: recordings, windows, splits, fits."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from rfcx_lab.config import Config, RfcxData, RungConfig, SoundscapeData, signature
+from rfcx_lab.console import say
+from rfcx_lab.data.clips import Clips, load_clips
+from rfcx_lab.data.splits import Split, make_splits
+from rfcx_lab.errors import LabError
+from rfcx_lab.features.cache import Mapper, WindowStore, ensure_windows
+from rfcx_lab.features.spectral import check_features, empty_mel_bands, frame_count, width
+from rfcx_lab.lab.fits import FitSpec, FitStore
+from rfcx_lab.model.rung import check_rungs, trainable_parameters
+from rfcx_lab.verdict import RungInfo
+
+_FIT_SEED = 2  # a stream of the study's seed, beside those of the splits
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study, ready to run. `fits` holds `repeats × rungs` specs, repeat by repeat."""
+
+    clips: Clips
+    windows: WindowStore
+    splits: list[Split]
+    rungs: list[RungInfo]
+    fits: list[FitSpec]
+    store: Path
+    warnings: list[str]
+    key: str
+
+    @property
+    def validation_fraction(self) -> float:
+        """Validation rows as a share of training and validation rows, averaged over the repeats."""
+        return float(np.mean([split.validation_fraction for split in self.splits]))
+
+    @property
+    def input_shape(self) -> tuple[int, int]:
+        """What a model is fed per window: (steps of the LSTM, numbers per step)."""
+        _, frames, width = self.windows.load().shape
+        return (frames, width) if self.fits[0].time_major else (width, frames)
+
+    def missing(self) -> list[FitSpec]:
+        """Fits that no run has finished yet."""
+        store = FitStore(self.store)
+        return [spec for spec in self.fits if not store.has(spec.key)]
+
+
+def check_config(config: Config) -> list[RungConfig]:
+    """The rungs to climb; LabError, naming the key, where the config can't be run."""
+    check_features(config.features, config.window)
+    check_rungs(config.ladder.rungs)
+    names = [rung.name for rung in config.ladder.rungs]
+    for name in config.ladder.only:
+        if name not in names:
+            raise LabError(f"ladder.only: there is no rung {name!r}; there are {', '.join(names)}.")
+    training, repeats = config.training, config.ladder.repeats
+    for key, value in (
+        ("ladder.repeats", repeats),
+        ("training.epochs", training.epochs),
+        ("training.batch_size", training.batch_size),
+    ):
+        if value < 1:
+            raise LabError(f"{key}={value}: must be 1 or more.")
+    if not training.learning_rate > 0:
+        raise LabError(f"training.learning_rate={training.learning_rate}: must be above 0.")
+    return [rung for rung in config.ladder.rungs if not config.ladder.only or rung.name in config.ladder.only]
+
+
+def prepare_study(config: Config, *, mapper: Mapper = map) -> Study:
+    """Read the data, compute what features are missing (through `mapper`), and lay out every fit.
+
+    Raises:
+        LabError: the config or the data can't be used.
+    """
+    rungs = check_config(config)
+    warnings = _feature_warnings(config)
+    for warning in warnings:
+        say(f"Warning: {warning}", style="yellow")
+    runs = Path(config.runs_dir)
+    clips = load_clips(_data_root(config), config.data, seed=config.seed)
+    _say_data(clips)
+    groups = clips.groups(config.split.group)
+    splits = make_splits(
+        clips.labels,
+        groups,
+        config=config.split,
+        repeats=config.ladder.repeats,
+        seed=config.seed,
+        species_names=clips.species_names,
+    )
+    windows = ensure_windows(
+        clips, window=config.window, features=config.features, under=runs / "features", mapper=mapper
+    )
+    fits = [
+        FitSpec(
+            rung=rung,
+            split=split,
+            seed=_fit_seed(config.seed, split.repeat),
+            windows=windows,
+            labels=clips.labels,
+            classes=len(clips.species),
+            time_major=config.features.time_major,
+            training=config.training,
+        )
+        for split in splits
+        for rung in rungs
+    ]
+    return Study(
+        clips=clips,
+        windows=windows,
+        splits=splits,
+        rungs=_rung_infos(rungs, config, classes=len(clips.species)),
+        fits=fits,
+        store=runs / "fits",
+        warnings=warnings,
+        key=_study_key(config, fits),
+    )
+
+
+def _data_root(config: Config) -> Path:
+    data = config.data
+    if isinstance(data, SoundscapeData):
+        from rfcx_lab.data.soundscape import ensure_soundscape
+
+        return ensure_soundscape(data, under=Path(config.runs_dir) / "soundscapes")
+    if isinstance(data, RfcxData):
+        return Path(data.root)
+    raise LabError(f"data.kind={data.kind}: must be rfcx or soundscape.")
+
+
+def _feature_warnings(config: Config) -> list[str]:
+    empty, n_fft = empty_mel_bands(config.features)
+    if not empty:
+        return []
+    return [
+        f"{empty} of {config.features.n_mels} mel bands are empty: features.n_fft={config.features.n_fft} is too short "
+        f"for them; features.n_fft={n_fft} fills them all."
+    ]
+
+
+def _rung_infos(rungs: list[RungConfig], config: Config, *, classes: int) -> list[RungInfo]:
+    inputs = width(config.features) if config.features.time_major else frame_count(config.window, config.features)
+    return [
+        RungInfo(
+            name=rung.name,
+            role=rung.role,
+            trainable_parameters=trainable_parameters(rung, width=inputs, classes=classes),
+        )
+        for rung in rungs
+    ]
+
+
+def _fit_seed(seed: int, repeat: int) -> int:
+    """The same on every rung, so that rungs are compared on the same terms."""
+    return int(np.random.SeedSequence([seed, _FIT_SEED, repeat]).generate_state(1)[0] >> 1)
+
+
+def _study_key(config: Config, fits: list[FitSpec]) -> str:
+    """What makes two commands the same study: what is fitted, how it is judged, and what it is called."""
+    identity = [
+        config.name,
+        [(spec.key, spec.rung.name, spec.rung.role) for spec in fits],
+        signature(config.onset),
+        config.ladder.margin,
+    ]
+    return hashlib.blake2b(json.dumps(identity).encode(), digest_size=8).hexdigest()
+
+
+def _say_data(clips: Clips) -> None:
+    rows, recordings = len(clips.table), clips.table["recording_id"].nunique()
+    say(f"Data: {rows} calls of {len(clips.species)} species in {recordings} recordings, {clips.root}")
+    if len(clips.rejected):
+        first = clips.rejected.iloc[0]
+        say(
+            f"Rejected: {len(clips.rejected)} rows, listed in rejected.csv; the first is line {first['line']} "
+            f"({first['reason']}).",
+            style="yellow",
+        )

@@ -1,0 +1,203 @@
+"""The MLflow view of a study: study → rung → fit, nested. The only owner of mlflow.
+
+MLflow shows what the fit store holds, and nothing depends on it: a fit whose curve could not be streamed is completed
+from the store. A rerun finds the runs of its study by tag and goes on under the same run ids.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rfcx_lab.errors import LabError
+from rfcx_lab.verdict.curves import Curves
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+
+_METRICS = {
+    "loss/train": "train_loss",
+    "loss/val": "val_loss",
+    "accuracy/train": "train_accuracy",
+    "accuracy/val": "val_accuracy",
+}
+_BATCH = 900  # metrics per call; the server takes 1000
+_PARAM_LENGTH = 500
+
+
+class Tracker:
+    """The runs of one study. Opened by the driver, before any worker starts: a fresh SQLite store is made here."""
+
+    def __init__(self, *, uri: str, experiment: str, study_key: str) -> None:
+        """Connect to `uri` and find what an earlier run of the same study has left.
+
+        Raises:
+            LabError: the store can't be opened.
+        """
+        _make_local_folder(uri)
+        self._client = _client(uri)
+        self._study_key = study_key
+        try:
+            self._experiment = self._find_or_create_experiment(uri, experiment)
+            self._runs = {run.data.tags["node"]: run for run in self._search()}
+        except Exception as error:
+            message = str(error).splitlines()[0]
+            raise LabError(
+                f"tracking.uri={uri} can't be used ({message}); start that server, or name another."
+            ) from error
+
+    def open_run(self, node: str, *, name: str, parent: str | None = None, tags: Mapping[str, Any]) -> str:
+        """The id of the study's run `node`, created if it is not there yet."""
+        if node not in self._runs:
+            every = {**tags, "node": node, "study_key": self._study_key}
+            if parent is not None:
+                every["mlflow.parentRunId"] = parent
+            every = {key: str(value) for key, value in every.items()}
+            self._runs[node] = self._client.create_run(self._experiment, tags=every, run_name=name)
+        return str(self._runs[node].info.run_id)
+
+    def is_complete(self, node: str) -> bool:
+        """Whether an earlier run of the study has brought `node` to its end."""
+        run = self._runs.get(node)
+        return run is not None and run.info.status == "FINISHED"
+
+    def log_params(self, run_id: str, params: Mapping[str, Any]) -> None:
+        """Log parameters; those that stand there already stay (a study's never change: its key holds them)."""
+        from mlflow.entities import Param
+
+        there = self._client.get_run(run_id).data.params
+        new = [Param(k, str(v)[:_PARAM_LENGTH]) for k, v in params.items() if k not in there]
+        for start in range(0, len(new), 100):
+            self._client.log_batch(run_id, params=new[start : start + 100])
+
+    def log_dataset(self, run_id: str, *, name: str, fingerprint: str, source: str) -> None:
+        """Name the data a run was fed with."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        dataset = Dataset(name=name, digest=fingerprint, source_type="local", source=source)
+        self._client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
+
+    def log_summary(self, run_id: str, metrics: Mapping[str, float | None]) -> None:
+        """Log each metric once, at step 0: what the run table shows. None is left out."""
+        from mlflow.entities import Metric
+
+        there, now = self._client.get_run(run_id).data.metrics, _now()
+        new = [Metric(k, float(v), now, 0) for k, v in metrics.items() if v is not None and k not in there]
+        self._client.log_batch(run_id, metrics=new)
+
+    def complete_curves(self, run_id: str, curves: Curves) -> None:
+        """Log the epochs that were not streamed."""
+        logged = _logged_steps(self._client, run_id)
+        steps = [n for n in range(1, len(curves.val_loss) + 1) if n not in logged]
+        metrics = [metric for n in steps for metric in _epoch_metrics(n, curves)]
+        for start in range(0, len(metrics), _BATCH):
+            self._client.log_batch(run_id, metrics=metrics[start : start + _BATCH])
+
+    def set_tags(self, run_id: str, tags: Mapping[str, Any]) -> None:
+        """Set tags, over those of the same name."""
+        from mlflow.entities import RunTag
+
+        self._client.log_batch(run_id, tags=[RunTag(key, str(value)) for key, value in tags.items()])
+
+    def log_files(self, run_id: str, paths: Sequence[Path], *, folder: str | None = None) -> None:
+        """Keep files as artifacts of a run."""
+        for path in paths:
+            self._client.log_artifact(run_id, str(path), folder)
+
+    def close_run(self, run_id: str, *, status: str = "FINISHED") -> None:
+        """Mark a run as ended: FINISHED, FAILED or KILLED."""
+        self._client.set_terminated(run_id, status)
+
+    def _find_or_create_experiment(self, uri: str, name: str) -> str:
+        found = self._client.get_experiment_by_name(name)
+        if found is not None:
+            return str(found.experiment_id)
+        return str(self._client.create_experiment(name, artifact_location=_artifacts(uri, name)))
+
+    def _search(self) -> list[Any]:
+        runs, token = [], None
+        while True:
+            page = self._client.search_runs(
+                [self._experiment], f"tags.study_key = '{self._study_key}'", page_token=token
+            )
+            runs.extend(page)
+            token = page.token
+            if not token:
+                return runs
+
+
+class CurveStream:
+    """Sends a fit's epochs to its run while it trains. Lives in the worker.
+
+    A store that does not answer ends the stream, not the fit: the driver completes the curve afterwards.
+    """
+
+    def __init__(self, *, uri: str, run_id: str) -> None:
+        """Connect; epochs that an earlier, interrupted try has logged are not logged twice."""
+        self._client, self._run_id = _client(uri), run_id
+        self._alive = True
+        self._logged: set[int] = set()
+        self._guarded(lambda: self._logged.update(_logged_steps(self._client, run_id)))
+
+    def __call__(self, number: int, epoch: Any) -> None:
+        """Log epoch `number` (from 1)."""
+        from mlflow.entities import Metric
+
+        if number in self._logged or not self._alive:
+            return
+        now = _now()
+        metrics = [Metric(key, getattr(epoch, field), now, number) for key, field in _METRICS.items()]
+        self._guarded(lambda: self._client.log_batch(self._run_id, metrics=metrics))
+
+    def _guarded(self, call: Any) -> None:
+        try:
+            call()
+        except Exception:  # whatever the store's trouble is, it must not cost the fit
+            self._alive = False
+
+
+def _epoch_metrics(number: int, curves: Curves) -> list[Any]:
+    from mlflow.entities import Metric
+
+    now, out = _now(), []
+    for key, field in _METRICS.items():
+        values = getattr(curves, field)
+        if values is not None:
+            out.append(Metric(key, values[number - 1], now, number))
+    return out
+
+
+def _logged_steps(client: Any, run_id: str) -> set[int]:
+    return {metric.step for metric in client.get_metric_history(run_id, "loss/val")}
+
+
+def _client(uri: str) -> Any:
+    from mlflow import MlflowClient
+
+    for name in ("mlflow", "alembic"):  # after the import, which sets its own levels
+        logging.getLogger(name).setLevel(logging.WARNING)
+    return MlflowClient(tracking_uri=uri)
+
+
+def _make_local_folder(uri: str) -> None:
+    path = _sqlite_path(uri)
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+
+
+def _artifacts(uri: str, experiment: str) -> str | None:
+    """Beside an SQLite file; a server knows its own place."""
+    path = _sqlite_path(uri)
+    return None if path is None else (path.parent.resolve() / "artifacts" / experiment).as_uri()
+
+
+def _sqlite_path(uri: str) -> Path | None:
+    prefix = "sqlite:///"
+    return Path(uri.removeprefix(prefix)) if uri.startswith(prefix) else None
+
+
+def _now() -> int:
+    return int(time.time() * 1000)

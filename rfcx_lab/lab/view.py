@@ -1,0 +1,128 @@
+"""A study as MLflow shows it: which runs there are, what they are called, and what stands on each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rfcx_lab.config import Config
+from rfcx_lab.lab.fits import FitSpec
+from rfcx_lab.lab.study import Study
+from rfcx_lab.lab.tracking import Tracker
+from rfcx_lab.verdict import Curves, LadderVerdict, Verdict
+
+_STUDY = "study"
+
+
+class StudyView:
+    """Study → rung → fit. What an earlier run of the same study has shown is gone on with."""
+
+    def __init__(self, study: Study, config: Config) -> None:
+        """Open the study's run, with the resolved config as its parameters, and one run per rung."""
+        self._study = study
+        self._tracker = Tracker(uri=config.tracking.uri, experiment=config.tracking.experiment, study_key=study.key)
+        self.study_run = self._tracker.open_run(_STUDY, name=f"{config.name} {study.key[:6]}", tags={"level": "study"})
+        self._tracker.log_params(self.study_run, _flat(asdict(config)))
+        self._tracker.log_dataset(
+            self.study_run,
+            name=study.clips.root.name,
+            fingerprint=study.clips.fingerprint,
+            source=str(study.clips.root),
+        )
+        self._rung_runs = {
+            rung.name: self._tracker.open_run(
+                f"rung {rung.name}",
+                name=rung.name,
+                parent=self.study_run,
+                tags={"level": "rung", "rung": rung.name, "role": rung.role, "index": index},
+            )
+            for index, rung in enumerate(study.rungs)
+        }
+
+    def open_fit(self, spec: FitSpec) -> str:
+        """The run id of a fit, for a worker to stream to."""
+        tags = {
+            "level": "fit",
+            "rung": spec.rung.name,
+            "repeat": spec.split.repeat,
+            "seed": spec.seed,
+            "run_key": spec.key,
+            "status": "running",
+        }
+        name = f"{spec.rung.name} · {spec.split.repeat}"
+        return self._tracker.open_run(_node(spec), name=name, parent=self._rung_runs[spec.rung.name], tags=tags)
+
+    def close_fit(self, spec: FitSpec, curves: Curves, verdict: Verdict) -> None:
+        """Complete the fit's curve, summary and status, unless an earlier run has."""
+        run_id = self.open_fit(spec)
+        if self._tracker.is_complete(_node(spec)):
+            return
+        self._tracker.complete_curves(run_id, curves)
+        self._tracker.log_summary(run_id, _fit_summary(curves, verdict))
+        status = "failed" if curves.failure else verdict.status
+        self._tracker.set_tags(run_id, {"status": status, "reason": curves.failure or verdict.reason})
+        self._tracker.close_run(run_id, status="FAILED" if curves.failure else "FINISHED")
+
+    def close(self, verdict: LadderVerdict, *, files: Sequence[Path], model: Path | None) -> None:
+        """Put the verdict on the study's run and each rung's, keep `files` and `model`, and end the runs."""
+        for rung in verdict.to_dict()["rungs"]:
+            run_id = self._rung_runs[rung["name"]]
+            self._tracker.log_summary(run_id, _rung_summary(rung))
+            self._tracker.close_run(run_id)
+        self._tracker.log_files(self.study_run, files)
+        if model is not None:
+            self._tracker.log_files(self.study_run, [model], folder="model")
+        self._tracker.set_tags(self.study_run, {"mlflow.note.content": verdict.answer})
+        self._tracker.close_run(self.study_run)
+
+
+def _node(spec: FitSpec) -> str:
+    return f"fit {spec.rung.name} {spec.split.repeat}"
+
+
+def _fit_summary(curves: Curves, verdict: Verdict) -> dict[str, float | None]:
+    if not curves.val_loss:
+        return {}
+    return {
+        "best_epoch": verdict.best_epoch,
+        "onset_epoch": verdict.onset_epoch,
+        "loss/val_best": _finite(np.nanmin(curves.val_loss)) if np.isfinite(curves.val_loss).any() else None,
+        "loss/val_final": _finite(curves.val_loss[-1]),
+        "gap_final": _finite(curves.val_loss[-1] - curves.train_loss[-1]),
+    }
+
+
+def _rung_summary(rung: Mapping[str, Any]) -> dict[str, float | None]:
+    """Point estimates of a rung; its intervals stand in verdict.json."""
+    summary = {"trainable_parameters": rung["trainable_parameters"]}
+    names = {
+        "val_loss_best": "loss/val_best",
+        "val_loss_final": "loss/val_final",
+        "val_accuracy_best": "accuracy/val_best",
+        "overfit_share": "overfit_share",
+        "onset_epoch": "onset_epoch",
+        "best_epoch": "best_epoch",
+    }
+    for key, name in names.items():
+        if rung[key] is not None:
+            summary[name] = rung[key][0]
+    return summary
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _flat(node: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested keys as `a.b`, the way the command line spells them."""
+    if not isinstance(node, dict):
+        return {prefix: node}
+    return {key: value for name, child in node.items() for key, value in _flat(child, _join(prefix, name)).items()}
+
+
+def _join(prefix: str, name: str) -> str:
+    return f"{prefix}.{name}" if prefix else name

@@ -1,0 +1,67 @@
+"""What a worker does: train one fit and keep it, or measure a kept model on the test part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from rfcx_lab.lab.fits import FitSpec, FitStore
+from rfcx_lab.lab.tracking import CurveStream
+from rfcx_lab.model.fit import Fit, Part, evaluate, load_model
+
+FitFunction = Callable[..., Fit]
+"""With the signature of `rfcx_lab.model.fit.fit_rung`."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A fit to train, and where its curve and its result go."""
+
+    spec: FitSpec
+    fit: FitFunction
+    store: Path
+    tracking_uri: str
+    run_id: str
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Held-out figures of one repeat's best model."""
+
+    repeat: int
+    loss: float
+    accuracy: float
+
+
+def train(job: Job) -> str:
+    """Train the fit, stream its curve, and keep it; returns its key."""
+    spec, store = job.spec, FitStore(job.store)
+    if not store.has(spec.key):  # a second driver may have been faster
+        fit = job.fit(
+            spec.rung,
+            train=_part(spec, spec.split.train),
+            validation=_part(spec, spec.split.validation),
+            classes=spec.classes,
+            training=spec.training,
+            seed=spec.seed,
+            on_epoch=CurveStream(uri=job.tracking_uri, run_id=job.run_id),
+        )
+        store.write(spec, fit)
+    return spec.key
+
+
+def measure(job: Job) -> HeldOut:
+    """Measure the fit's best epoch on the test part, which no fit has seen."""
+    model = load_model(FitStore(job.store).best_model(job.spec.key))
+    loss, accuracy = evaluate(model, _part(job.spec, job.spec.split.test))
+    return HeldOut(job.spec.split.repeat, loss, accuracy)
+
+
+def _part(spec: FitSpec, rows: np.ndarray) -> Part:
+    windows = np.asarray(spec.windows.load()[rows])
+    if not spec.time_major:
+        windows = np.ascontiguousarray(windows.transpose(0, 2, 1))
+    return Part(windows, spec.labels[rows])

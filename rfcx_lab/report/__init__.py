@@ -1,0 +1,1 @@
+"""What is put on record and looked at: verdict, curves, figure, table."""

@@ -1,0 +1,24 @@
+"""The files of a finished study."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from rfcx_lab.files import write_whole
+from rfcx_lab.report.figure import draw_ladder
+from rfcx_lab.verdict.record import LadderRecord, write_record
+
+
+def write_report(output: Path, document: dict[str, Any], record: LadderRecord, rejected: pd.DataFrame) -> list[Path]:
+    """Write `verdict.json`, `ladder.png`, `curves.csv.gz` and `rejected.csv` into `output`; returns their paths."""
+    output.mkdir(parents=True, exist_ok=True)
+    paths = [output / name for name in ("verdict.json", "ladder.png", "curves.csv.gz", "rejected.csv")]
+    write_whole(paths[0], json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+    draw_ladder(record.curves, document, path=paths[1])
+    write_record(paths[2], record)
+    rejected.to_csv(paths[3], index=False)
+    return paths

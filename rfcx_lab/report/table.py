@@ -1,0 +1,42 @@
+"""The verdict in the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+HEADER = ("Rung", "Parameters", "Overfit", "Onset epoch", "Best epoch", "Best val loss", "Final val loss", "Accuracy")
+
+
+def ladder_rows(document: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """A row of text per rung, bottom to top, under `HEADER`. Intervals are 95 %; ± is one standard error."""
+    rows: list[tuple[str, ...]] = []
+    for rung in document["rungs"]:
+        remedy = " (remedy)" if rung["role"] == "remedy" else ""
+        rows.append(
+            (
+                rung["name"] + remedy,
+                f"{rung['trainable_parameters']:,}",
+                f"{rung['statuses'].get('overfit', 0)} of {rung['repeats']}",
+                _interval(rung["onset_epoch"]),
+                _interval(rung["best_epoch"]),
+                _mean(rung["val_loss_best"]),
+                _mean(rung["val_loss_final"]),
+                _mean(rung["val_accuracy_best"]),
+            )
+        )
+    return rows
+
+
+def _interval(value: Sequence[float | None] | None) -> str:
+    if value is None:
+        return "–"
+    point, low, high = value
+    return f"{point:g} [{'…' if low is None else f'{low:g}'}, {'…' if high is None else f'{high:g}'}]"
+
+
+def _mean(value: Sequence[float | None] | None) -> str:
+    if value is None:
+        return "–"
+    mean, error = value
+    return f"{mean:.3f}" if error is None else f"{mean:.3f} ± {error:.3f}"

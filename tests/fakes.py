@@ -1,0 +1,66 @@
+"""Fits that take no time and whose curves are known: all around a fit is tested without Keras."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+
+from rfcx_lab.model.fit import Epoch, Fit
+
+TRUE_ONSET = 8
+SECONDS_PER_EPOCH = "FAKE_SECONDS_PER_EPOCH"
+DIARY = "FAKE_DIARY"  # a file to which every fit that begins adds a line
+
+
+def fake_fit(rung, *, train, validation, classes, training, seed, on_epoch) -> Fit:
+    """Rungs with a dense layer overfit from epoch TRUE_ONSET; the others don't."""
+    _note(f"{rung.name} {seed}")
+    noise = np.random.default_rng([seed, len(rung.name)]).normal(0, 0.01, (training.epochs, 2))
+    fit = Fit()
+    for number in range(1, training.epochs + 1):
+        time.sleep(float(os.environ.get(SECONDS_PER_EPOCH, "0")))
+        train_loss = 2.0 * math.exp(-number / 6) + 0.2
+        beyond = max(0, number - TRUE_ONSET) if rung.dense else 0
+        val_loss = 1.5 * math.exp(-min(number, TRUE_ONSET) / 3) + 0.8 + 0.08 * beyond
+        train_loss, val_loss = (np.array([train_loss, val_loss]) * (1 + noise[number - 1])).tolist()
+        epoch = Epoch(train_loss, val_loss, train_accuracy=0.9, val_accuracy=0.6)
+        fit.epochs.append(epoch)
+        on_epoch(number, epoch)
+    fit.best_epoch = 1 + int(np.argmin([epoch.val_loss for epoch in fit.epochs]))
+    return fit
+
+
+def sometimes_failing_fit(rung, **options) -> Fit:
+    """LSTM 8 diverges, + Dense 48 raises; the rest is well."""
+    if rung.name == "+ Dense 48":
+        raise MemoryError
+    fit = fake_fit(rung, **options)
+    if rung.name == "LSTM 8":
+        fit.epochs = [*fit.epochs[:3], Epoch(math.nan, math.nan, 0.0, 0.0)]
+        fit.failure = "the loss is not finite after epoch 4"
+    return fit
+
+
+def fit_that_dies_once(rung, **options) -> Fit:
+    """The first fit of + Dense 48 takes its worker down, half-way through its epochs."""
+    marker = Path(os.environ[DIARY]).with_suffix(".died")
+    on_epoch = options.pop("on_epoch")
+
+    def dying(number, epoch):
+        on_epoch(number, epoch)
+        if rung.name == "+ Dense 48" and number == 5 and not marker.exists():
+            marker.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return fake_fit(rung, **options, on_epoch=dying)
+
+
+def _note(line: str) -> None:
+    if DIARY in os.environ:
+        with Path(os.environ[DIARY]).open("a") as diary:
+            diary.write(line + "\n")

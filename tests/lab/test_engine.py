@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from rfcx_lab.config import EngineConfig
+from rfcx_lab.errors import LabError
+from rfcx_lab.lab.engine import Failure, open_engine
+
+ENGINES = {"inline": EngineConfig("inline"), "local": EngineConfig("local", workers=2)}
+
+
+def double(number: int) -> int:
+    if number == 3:
+        raise ValueError("three is right out")
+    if number == 4:
+        raise LabError("four is not allowed.")
+    return 2 * number
+
+
+def die_once(marker: Path) -> str:
+    if not marker.exists():
+        marker.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return "survived"
+
+
+def die_or_double(number: int) -> int:
+    if number == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return 2 * number
+
+
+def process_of(_: int) -> int:
+    return os.getpid()
+
+
+@pytest.mark.parametrize("kind", ENGINES)
+def test_an_item_that_raises_is_a_failure_and_the_rest_goes_on(kind):
+    with open_engine(ENGINES[kind]) as engine:
+        results = dict(engine.run(double, [1, 2, 3, 5]))
+    assert results == {1: 2, 2: 4, 3: Failure("ValueError: three is right out"), 5: 10}
+
+
+@pytest.mark.parametrize("kind", ENGINES)
+def test_map_keeps_the_order(kind):
+    with open_engine(ENGINES[kind]) as engine:
+        assert list(engine.map(double, [5, 1, 2])) == [10, 2, 4]
+
+
+@pytest.mark.parametrize("kind", ENGINES)
+def test_bad_input_ends_the_run(kind):
+    with open_engine(ENGINES[kind]) as engine, pytest.raises(LabError, match="four is not allowed"):
+        list(engine.run(double, [1, 4]))
+
+
+def test_a_worker_that_dies_costs_one_retry(tmp_path):
+    with open_engine(ENGINES["local"]) as engine:
+        assert dict(engine.run(die_once, [tmp_path / "marker"])) == {tmp_path / "marker": "survived"}
+
+
+def test_an_item_that_kills_every_worker_is_recorded_and_the_rest_goes_on():
+    with open_engine(ENGINES["local"]) as engine:
+        results = dict(engine.run(die_or_double, range(6)))
+    assert results.pop(0) == Failure("its worker process died 2 times (out of memory?)")
+    assert results == {n: 2 * n for n in range(1, 6)}
+
+
+def test_workers_are_recycled():
+    with open_engine(EngineConfig("local", workers=1, recycle_after=2)) as engine:
+        processes = [process for _, process in engine.run(process_of, range(6))]
+    assert processes[0] == processes[1] != processes[2] == processes[3] != processes[4]
+
+
+def test_engine_starts_no_worker_before_it_has_work():
+    with open_engine(ENGINES["local"]) as engine:
+        assert list(engine.run(double, [])) == []
+        assert engine._client is None
+
+
+@pytest.mark.parametrize("config", [EngineConfig("warp"), EngineConfig("local", workers=0)])
+def test_bad_engine_is_named(config):
+    with pytest.raises(LabError, match="engine"), open_engine(config):
+        pass

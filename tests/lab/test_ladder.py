@@ -1,0 +1,209 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mlflow import MlflowClient
+
+from rfcx_lab.config import Config
+from rfcx_lab.errors import LabError
+from rfcx_lab.lab.ladder import Climb, climb_ladder
+from tests import fakes
+from tests.conftest import ROOT
+
+EPOCHS, REPEATS, RUNGS = 20, 3, ["LSTM 8", "LSTM 32", "+ Dense 48"]
+SIZE = ("training.epochs=20", "ladder.repeats=3", "split.test_fraction=0.3")
+METRICS = ("loss/train", "loss/val", "accuracy/train", "accuracy/val")
+
+
+@pytest.fixture
+def config(toy_config) -> Config:
+    return toy_config(*SIZE)
+
+
+@pytest.fixture
+def diary(tmp_path, monkeypatch) -> Path:
+    path = tmp_path / "diary"
+    path.touch()
+    monkeypatch.setenv(fakes.DIARY, str(path))
+    return path
+
+
+def climb(config: Config, output: Path, fit=fakes.fake_fit) -> Climb:
+    return climb_ladder(config, output, fit=fit)
+
+
+def runs_of(config: Config) -> list:
+    client = MlflowClient(tracking_uri=config.tracking.uri)
+    experiment = client.get_experiment_by_name(config.tracking.experiment)
+    return client.search_runs([experiment.experiment_id], max_results=1000)
+
+
+def by_level(runs: list, level: str) -> list:
+    return [run for run in runs if run.data.tags["level"] == level]
+
+
+def assert_view_is_whole(config: Config) -> None:
+    """Every run once and ended; every epoch of every fit once."""
+    runs, client = runs_of(config), MlflowClient(tracking_uri=config.tracking.uri)
+    assert Counter(run.data.tags["level"] for run in runs) == {"study": 1, "rung": 3, "fit": 9}
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    for run in by_level(runs, "fit"):
+        for key in METRICS:
+            steps = sorted(metric.step for metric in client.get_metric_history(run.info.run_id, key))
+            assert steps == list(range(1, EPOCHS + 1)), (run.info.run_name, key)
+        assert len(client.get_metric_history(run.info.run_id, "best_epoch")) == 1
+
+
+def test_verdict_names_what_was_planted(config, tmp_path):
+    found = climb(config, tmp_path / "out")
+    document = json.loads((tmp_path / "out" / "verdict.json").read_text())
+    assert document == found.document
+    by_name = {rung["name"]: rung for rung in document["rungs"]}
+    assert by_name["LSTM 32"]["statuses"] == {"not_overfit": REPEATS}
+    assert by_name["+ Dense 48"]["statuses"] == {"overfit": REPEATS}
+    assert by_name["+ Dense 48"]["onset_epoch"][0] == pytest.approx(fakes.TRUE_ONSET, abs=1)
+    answer = document["begins_to_overfit"]["trained_to_the_end"]
+    assert (answer["rung"], answer["bound"], answer["established"]) == ("+ Dense 48", "exact", True)
+    assert "20 epochs" in document["answer"]
+    assert document["data"]["classes"] == 3
+    assert document["data"]["rejected"] == 0
+
+
+def test_files_are_left_and_the_figure_is_drawn(config, tmp_path):
+    files = {path.name: path for path in climb(config, tmp_path / "out").files}
+    assert set(files) == {"verdict.json", "ladder.png", "curves.csv.gz", "rejected.csv"}
+    from matplotlib.image import imread
+
+    picture = imread(files["ladder.png"])
+    assert min(picture.shape[:2]) > 600
+    assert np.unique(picture.reshape(-1, picture.shape[2]), axis=0).shape[0] > 50
+
+
+def test_mlflow_shows_study_rung_fit(config, tmp_path):
+    climb(config, tmp_path / "out")
+    assert_view_is_whole(config)
+    runs = runs_of(config)
+    ids = {run.info.run_id: run for run in runs}
+    [study] = by_level(runs, "study")
+    assert {r.data.tags["mlflow.parentRunId"] for r in by_level(runs, "rung")} == {study.info.run_id}
+    for run in by_level(runs, "fit"):
+        assert ids[run.data.tags["mlflow.parentRunId"]].data.tags["rung"] == run.data.tags["rung"]
+        assert {"repeat", "seed", "status", "run_key"} <= set(run.data.tags)
+        assert {"best_epoch", "loss/val_best", "loss/val_final", "gap_final"} <= set(run.data.metrics)
+        assert ("onset_epoch" in run.data.metrics) == (run.data.tags["status"] == "overfit")
+    assert study.data.params["training.epochs"] == "20"
+    assert study.inputs.dataset_inputs[0].dataset.digest
+    assert "begins to overfit" in study.data.tags["mlflow.note.content"]
+    client = MlflowClient(tracking_uri=config.tracking.uri)
+    names = {artifact.path for artifact in client.list_artifacts(study.info.run_id)}
+    assert {"verdict.json", "ladder.png", "curves.csv.gz", "environment.txt", "config.yaml"} <= names
+
+
+def test_seeds_and_splits_are_paired_over_rungs(config, tmp_path):
+    climb(config, tmp_path / "out")
+    fits = by_level(runs_of(config), "fit")
+    seeds = {(run.data.tags["repeat"], run.data.tags["seed"]) for run in fits}
+    assert len(seeds) == REPEATS
+    assert len({run.data.tags["run_key"] for run in fits}) == len(fits)
+
+
+def test_rerun_fits_nothing_and_doubles_nothing(config, tmp_path, diary):
+    first = climb(config, tmp_path / "one")
+    ids = {run.info.run_id for run in runs_of(config)}
+    again = climb(config, tmp_path / "two")
+    assert len(diary.read_text().splitlines()) == REPEATS * len(RUNGS)
+    assert again.document == first.document
+    assert {run.info.run_id for run in runs_of(config)} == ids
+    assert_view_is_whole(config)
+
+
+def test_more_repeats_fit_only_what_is_missing(config, toy_config, tmp_path, diary):
+    climb(config, tmp_path / "one")
+    climb(toy_config(*SIZE, "ladder.repeats=4"), tmp_path / "two")
+    assert len(diary.read_text().splitlines()) == (REPEATS + 1) * len(RUNGS)
+
+
+def test_another_seed_is_another_study(config, toy_config, tmp_path, diary):
+    climb(config, tmp_path / "one")
+    climb(toy_config(*SIZE, "seed=1"), tmp_path / "two")
+    assert len(diary.read_text().splitlines()) == 2 * REPEATS * len(RUNGS)
+
+
+def test_failing_fits_are_recorded_and_the_ladder_goes_on(config, tmp_path):
+    document = climb(config, tmp_path / "out", fit=fakes.sometimes_failing_fit).document
+    by_name = {rung["name"]: rung for rung in document["rungs"]}
+    assert by_name["LSTM 8"]["statuses"] == {"undetermined": REPEATS}
+    assert by_name["+ Dense 48"]["statuses"] == {"undetermined": REPEATS}
+    assert by_name["LSTM 32"]["statuses"] == {"not_overfit": REPEATS}
+    assert not document["begins_to_overfit"]["trained_to_the_end"]["established"]
+    failed = [run for run in by_level(runs_of(config), "fit") if run.info.status == "FAILED"]
+    reasons = {run.data.tags["rung"]: run.data.tags["reason"] for run in failed}
+    assert reasons == {"LSTM 8": "the loss is not finite after epoch 4", "+ Dense 48": "out of memory"}
+
+
+def test_out_of_memory_is_tried_again_by_a_rerun(config, tmp_path):
+    climb(config, tmp_path / "one", fit=fakes.sometimes_failing_fit)
+    statuses = {r["name"]: r["statuses"] for r in climb(config, tmp_path / "two").document["rungs"]}
+    assert statuses["+ Dense 48"] == {"overfit": REPEATS}
+    assert statuses["LSTM 8"] == {"undetermined": REPEATS}  # a diverged loss is a result, and kept
+
+
+def test_every_fit_failing_is_said(toy_config, tmp_path):
+    config = toy_config(*SIZE, "ladder.only=[+ Dense 48]")
+    with pytest.raises(LabError, match="Every fit failed, the first one because: out of memory"):
+        climb(config, tmp_path / "out", fit=fakes.sometimes_failing_fit)
+
+
+def test_a_worker_that_dies_changes_nothing(config, toy_config, tmp_path, diary):
+    undisturbed = climb(config, tmp_path / "one").document
+    local = toy_config(*SIZE, "engine=local", "engine.workers=2", f"runs_dir={tmp_path / 'other'}")
+    disturbed = climb(local, tmp_path / "two", fit=fakes.fit_that_dies_once).document
+    assert diary.with_suffix(".died").exists()
+    assert without_root(disturbed) == without_root(undisturbed)
+    assert_view_is_whole(local)
+
+
+@pytest.mark.parametrize("engine", ["inline", "local"])
+def test_killed_driver_is_resumed(engine, config, tmp_path, diary):
+    """SIGKILL at one moment after another; the run that is let finish gives the undisturbed verdict."""
+    expected = without_root(climb(config, tmp_path / "undisturbed").document)
+    diary.write_text("")
+    arguments = [
+        "+experiment=smoke", f"engine={engine}", f"runs_dir={tmp_path / 'killed'}", "data.recordings=10",
+        "data.seconds=12.0", "data.calls_per_recording=4", "data.species=3", "data.sample_rate=22050",
+        "features.sample_rate=22050", *SIZE,
+    ]  # fmt: skip
+    command = [sys.executable, "-m", "tests.lab.driver", str(tmp_path / "out"), *arguments]
+    environment = {**os.environ, fakes.SECONDS_PER_EPOCH: "0.02"}
+    begun = []
+    for wanted in (1, 4, 7):
+        driver = subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True)
+        deadline = time.monotonic() + 120
+        while len(diary.read_text().splitlines()) < wanted + len(begun) and driver.poll() is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        time.sleep(0.15)
+        os.killpg(driver.pid, signal.SIGKILL)
+        driver.wait()
+        begun.append(wanted)
+    subprocess.run(command, cwd=ROOT, env=environment, check=True, timeout=200)
+    document = json.loads((tmp_path / "out" / "verdict.json").read_text())
+    assert without_root(document) == expected
+    killed = config
+    killed.tracking.uri = f"sqlite:///{tmp_path / 'killed'}/mlflow.db"
+    assert_view_is_whole(killed)
+    fitted = len(diary.read_text().splitlines())
+    assert REPEATS * len(RUNGS) <= fitted <= REPEATS * len(RUNGS) + 3 * (2 if engine == "local" else 1)
+
+
+def without_root(document: dict) -> dict:
+    return {**document, "data": {**document["data"], "root": None}}
