@@ -84,7 +84,7 @@ def test_smoke_runs_to_a_verdict_and_again_from_the_store(tmp_path):
 
 @pytest.mark.keras
 def test_killed_while_training_is_resumed(tmp_path):
-    """SIGKILL to the driver and its workers while real fits are under way; the rerun's verdict is the undisturbed one."""
+    """SIGKILL to driver and workers while real fits are under way: the rerun gives the undisturbed verdict."""
     size = ("+experiment=smoke", "training.epochs=4", "ladder.only=[LSTM 8, LSTM 32]")
     killed = tmp_path / "killed"
     arguments = command(*size, f"runs_dir={killed}")

@@ -7,10 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from rfcx_lab.verdict.config import OnsetConfig
-from rfcx_lab.verdict.smoothing import Series, noise_scale, smooth, smoothing_window
+from rfcx_lab.verdict.smoothing import Series, bend_noise, noise_scale, smooth, smoothing_window
 
 # However low a loss falls, a change below this share of the way it has come is not asked about.
 _SCALE_FLOOR = 0.05
+_FEWEST_EARLY = 9  # epochs: fewer tell little of the noise
+# `bend_noise` shows about 0.6 of noise that is correlated by .5; with this factor 3 in 100 such curves, and no white
+# one, pass for learning (300 flat curves of 50 epochs each).
+_NEIGHBOURS = 1.4
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,7 @@ class Evidence:
     improvement: float  # first validation value - smoothed minimum
     late_improvement: float  # smoothed validation curve a quarter of the epochs ago - its minimum
     level_noise: float  # standard deviation of the smoothed validation curve
-    value_noise: float  # standard deviation of a single validation value
+    early_noise: float  # standard deviation of a single validation value around the descent
     scale: float  # what shares are taken of
 
 
@@ -48,7 +52,8 @@ def measure(train: Series, validation: Series, *, config: OnsetConfig) -> Eviden
         late_improvement=float(level[quarter_ago]) - lowest,
         # Values nearer than the windows' width share epochs, which would hide the noise.
         level_noise=noise_scale(level, lag=window + 1),
-        value_noise=noise_scale(validation, lag=window + 1),
+        # A curve that overfits grows noisier: what it learnt before must not be doubted for that.
+        early_noise=_NEIGHBOURS * bend_noise(validation[: max(minimum + 1 + config.persistence, _FEWEST_EARLY)]),
         scale=metric_scale(lowest, improvement=improvement),
     )
 

@@ -147,8 +147,8 @@ def _decide(evidence: Evidence | None, *, epochs: int, first_alarm: int | None, 
 _NEVER_LEARNT = {
     False: "Validation was never credibly better than at the first epoch.",
     True: (
-        "Validation worsens from the first epoch on while training does not: what generalises was learnt "
-        "before the first measurement."
+        "Validation worsens while training does not, and was never credibly better than at the first epoch: what "
+        "generalises was learnt before the first measurement, or not at all."
     ),
 }
 
@@ -161,7 +161,7 @@ def _describe_overfit(evidence: Evidence) -> str:
 
 
 def _is_learning(evidence: Evidence, config: OnsetConfig) -> bool:
-    threshold = max(config.min_improvement * evidence.scale, config.noise_factor * evidence.value_noise)
+    threshold = max(config.min_improvement * evidence.scale, config.noise_factor * evidence.early_noise)
     return evidence.improvement > threshold
 
 
