@@ -29,6 +29,8 @@ def main(composed: DictConfig) -> None:
         sys.exit(f"{error.full_key} is not set; add {error.full_key}=… to the command.")
     except LabError as error:
         sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit("Stopped. Finished fits and features are kept: the same command goes on from here.")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ _FLAC_MD5 = slice(26, 42)  # of the STREAMINFO block: MD5 of the decoded samples
 
 @dataclass(frozen=True)
 class Recording:
-    """One readable audio file: its native `sample_rate` in Hz, `frames` per channel, and a content `digest`."""
+    """One readable audio file: native `sample_rate` in Hz, `frames` per channel, `digest` of content and format."""
 
     path: Path
     sample_rate: int
@@ -43,7 +43,7 @@ def find_recording(folder: Path, recording_id: str) -> Recording | str:
         return f"{path.name} is not readable audio ({error})"
     if info.frames <= 0:
         return f"{path.name} holds no samples"
-    return Recording(path, info.samplerate, info.frames, _digest(path))
+    return Recording(path, info.samplerate, info.frames, f"{info.samplerate}-{info.channels}-{_digest(path)}")
 
 
 def _digest(path: Path) -> str:

@@ -18,6 +18,7 @@ from rfcx_lab.errors import LabError
 
 Rows = NDArray[np.int64]
 _TEST, _REPEAT = 0, 1  # streams of the study's seed
+_FRACTION_TOLERANCE = 0.04
 
 
 @dataclass(frozen=True)
@@ -87,12 +88,21 @@ def assert_disjoint(split: Split, groups: NDArray[np.str_]) -> None:
 def _hold_out(
     rows: Rows, labels: NDArray[np.int64], groups: NDArray[np.str_], *, fraction: float, seed: list[int]
 ) -> tuple[Rows, Rows]:
-    """Part `rows` into (kept, held out), the latter about `fraction` of them."""
-    folds = max(2, round(1 / fraction))
-    state = int(np.random.SeedSequence(seed).generate_state(1)[0])
+    """Part `rows` into (kept, held out), the latter about `fraction` of them.
+
+    One fold of a stratified partition, drawn at random: the splitter deals groups out in an order of its own, so that
+    some would stand in its first fold whatever the seed, and repeats would be more alike than chance makes them.
+    """
+    folds = _fold_count(fraction)
+    state, drawn = np.random.SeedSequence(seed).generate_state(2).tolist()
     splitter = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=state)
-    kept, held = next(splitter.split(rows, labels[rows], groups[rows]))
+    parts = list(splitter.split(rows, labels[rows], groups[rows]))
+    kept, held = parts[drawn % folds]
     return rows[kept], rows[held]
+
+
+def _fold_count(fraction: float) -> int:
+    return max(2, round(1 / fraction))
 
 
 def _check(
@@ -102,6 +112,9 @@ def _check(
         value = getattr(config, name)
         if not 0 < value <= 0.5:
             raise LabError(f"split.{name}={value}: must be above 0 and at most 0.5.")
+        possible = 1 / _fold_count(value)
+        if abs(possible - value) > _FRACTION_TOLERANCE:
+            raise LabError(f"split.{name}={value}: must be one of 1/2, 1/3, 1/4 …; the nearest is {possible:.3f}.")
     needed = 3  # one group for each of training, validation and test
     for label, name in enumerate(species_names):
         count = len(set(groups[labels == label]))

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from rfcx_lab.data.clips import Clips
+from rfcx_lab.lab.fits import HeldOut
 from rfcx_lab.lab.study import Study
-from rfcx_lab.lab.work import HeldOut
 from rfcx_lab.model.backend import versions as model_versions
 from rfcx_lab.verdict import LadderVerdict
 

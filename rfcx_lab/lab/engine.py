@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ I = TypeVar("I")  # noqa: E741
 R = TypeVar("R")
 
 RETRIES = 1  # after a worker died under an item
+_IDLE_SECONDS = 0.5  # to wait for a worker to be free; a busy one is recycled after its next item
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,7 @@ class LocalEngine:
                 raise error
             if error is None:
                 address, result = future.result()
+                future.release()  # the cluster would compute again what it still owes when the worker goes
                 self._recycle(address)
             submit(islice(todo, 1))
             yield item, (Failure(_reason(error)) if error is not None else result)
@@ -142,6 +145,9 @@ class LocalEngine:
             dask.config.set(
                 {
                     "distributed.scheduler.allowed-failures": RETRIES,
+                    "distributed.worker.memory.target": False,  # a paused worker would wait for ever; one that
+                    "distributed.worker.memory.spill": False,  # takes more than its share is ended instead
+                    "distributed.worker.memory.pause": False,
                     "distributed.scheduler.worker-saturation": 1.0,  # an item is sent when a worker is free, not before
                     "distributed.nanny.pre-spawn-environ": ENVIRONMENT,
                 }
@@ -159,11 +165,20 @@ class LocalEngine:
         return self._client
 
     def _recycle(self, address: str) -> None:
-        """Replace the worker, which is idle at this moment, before its leaked memory matters."""
+        """Replace the worker before its leaked memory matters, at a moment when nothing is lost with it."""
         self._done[address] += 1
-        if self._done[address] >= self._recycle_after:
+        if self._done[address] >= self._recycle_after and self._is_idle(address):
             del self._done[address]
             self._connect().restart_workers([address])
+
+    def _is_idle(self, address: str) -> bool:
+        """Whether the worker neither computes nor holds anything; what was released takes a moment to go."""
+        client, deadline = self._connect(), time.monotonic() + _IDLE_SECONDS
+        while time.monotonic() < deadline:
+            if not (client.processing([address])[address] or client.has_what([address])[address]):
+                return True
+            time.sleep(0.01)
+        return False
 
 
 def _on_worker(function: Callable[[I], R], item: I) -> tuple[str, R]:

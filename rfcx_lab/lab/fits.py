@@ -18,7 +18,7 @@ from omegaconf import MISSING
 from rfcx_lab.config import RungConfig, TrainingConfig, signature
 from rfcx_lab.data.splits import Split
 from rfcx_lab.features.cache import WindowStore
-from rfcx_lab.files import whole_folder
+from rfcx_lab.files import whole_folder, write_whole
 from rfcx_lab.model.backend import versions
 from rfcx_lab.model.fit import Fit
 from rfcx_lab.verdict.curves import Curves
@@ -56,6 +56,14 @@ class FitSpec:
             "versions": versions(),
         }
         return hashlib.blake2b(json.dumps(identity, sort_keys=True).encode(), digest_size=8).hexdigest()
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Figures of one fit's best epoch on the test part: cross-entropy in nats, and accuracy."""
+
+    loss: float
+    accuracy: float
 
 
 class FitStore:
@@ -96,6 +104,19 @@ class FitStore:
     def best_model(self, key: str) -> Path:
         """The .keras file of a finished fit's best epoch."""
         return self._model(self._root / key)
+
+    def held_out(self, spec: FitSpec) -> HeldOut | None:
+        """What the fit's best epoch was measured to do on the test part, if it was."""
+        path = self._held_out(spec)
+        return HeldOut(**json.loads(path.read_text())) if path.is_file() else None
+
+    def write_held_out(self, spec: FitSpec, result: HeldOut) -> None:
+        """Keep a measurement on the test part."""
+        write_whole(self._held_out(spec), json.dumps(asdict(result)))
+
+    def _held_out(self, spec: FitSpec) -> Path:
+        rows = hashlib.blake2b(spec.split.test.tobytes(), digest_size=8).hexdigest()
+        return self._root / spec.key / f"held_out-{rows}.json"
 
     def _record(self, key: str) -> dict[str, Any]:
         record: dict[str, Any] = json.loads((self._root / key / "fit.json").read_text())

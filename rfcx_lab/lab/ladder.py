@@ -62,7 +62,9 @@ def climb_ladder(config: Config, output: Path, *, fit: FitFunction = fit_rung) -
         test, model = _hold_out_figures(engine, study, verdict, config)
     document = build_answer(study, verdict, test=test)
     written = write_report(output, document, record, study.clips.rejected)
-    view.close(verdict, files=[*written, *_write_circumstances(config, output)], model=model)
+    view.close(verdict, files=[*written, *_write_circumstances(config, output)])
+    if model is not None and test is not None:
+        view.keep_model(model, rung=test["rung"], **test["model"])
     return Climb(verdict, document, written)
 
 
@@ -109,18 +111,19 @@ def _hold_out_figures(
     engine: Engine, study: Study, verdict: LadderVerdict, config: Config
 ) -> tuple[dict[str, Any] | None, Path | None]:
     """Test figures of the recommended rung, and the model to hand on: that of its best repeat."""
-    rung = verdict.to_dict()["recommended"]["rung"]
+    rung = verdict.recommended.rung
     store = FitStore(study.store)
     specs = [s for s in study.fits if s.rung.name == rung and store.has(s.key) and store.best_model(s.key).is_file()]
-    if not specs:
-        return None, None
-    jobs = [Job(spec, fit_rung, study.store, config.tracking.uri, "") for spec in specs]
-    results = [result for _, result in engine.run(measure, jobs) if not isinstance(result, Failure)]
-    if not results:
+    jobs = [Job(s, fit_rung, study.store, config.tracking.uri, "") for s in specs if store.held_out(s) is None]
+    for job, result in engine.run(measure, jobs):
+        if isinstance(result, Failure):
+            say(f"{rung}, repeat {job.spec.split.repeat}, not measured on the test part: {result.reason}", style="red")
+    results = [measured for spec in specs if (measured := store.held_out(spec)) is not None]
+    if not results or rung is None:
         return None, None
     best = min(specs, key=lambda spec: min(store.read_curves(spec).val_loss))
     described = describe_test(
-        sorted(results, key=lambda result: result.repeat),
+        results,
         rung=rung,
         rows=len(best.split.test),
         kept_repeat=best.split.repeat,

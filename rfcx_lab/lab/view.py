@@ -67,15 +67,18 @@ class StudyView:
         self._tracker.set_tags(run_id, {"status": status, "reason": curves.failure or verdict.reason})
         self._tracker.close_run(run_id, status="FAILED" if curves.failure else "FINISHED")
 
-    def close(self, verdict: LadderVerdict, *, files: Sequence[Path], model: Path | None) -> None:
-        """Put the verdict on the study's run and each rung's, keep `files` and `model`, and end the runs."""
+    def keep_model(self, model: Path, *, rung: str, repeat: int, epoch: int) -> None:
+        """Keep a .keras file, and say which fit and epoch it is of."""
+        self._tracker.log_files(self.study_run, [model], folder="model")
+        self._tracker.set_tags(self.study_run, {"model": f"{rung}, repeat {repeat}, epoch {epoch}"})
+
+    def close(self, verdict: LadderVerdict, *, files: Sequence[Path]) -> None:
+        """Put the verdict on the study's run and each rung's, keep `files`, and end the runs."""
         for rung in verdict.to_dict()["rungs"]:
             run_id = self._rung_runs[rung["name"]]
             self._tracker.log_summary(run_id, _rung_summary(rung))
             self._tracker.close_run(run_id)
         self._tracker.log_files(self.study_run, files)
-        if model is not None:
-            self._tracker.log_files(self.study_run, [model], folder="model")
         self._tracker.set_tags(self.study_run, {"mlflow.note.content": verdict.answer})
         self._tracker.close_run(self.study_run)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rfcx_lab.lab.fits import FitSpec, FitStore
+from rfcx_lab.lab.fits import FitSpec, FitStore, HeldOut
 from rfcx_lab.lab.tracking import CurveStream
 from rfcx_lab.model.fit import Fit, Part, evaluate, load_model
 
@@ -25,15 +25,6 @@ class Job:
     store: Path
     tracking_uri: str
     run_id: str
-
-
-@dataclass(frozen=True)
-class HeldOut:
-    """Held-out figures of one repeat's best model."""
-
-    repeat: int
-    loss: float
-    accuracy: float
 
 
 def train(job: Job) -> str:
@@ -54,10 +45,12 @@ def train(job: Job) -> str:
 
 
 def measure(job: Job) -> HeldOut:
-    """Measure the fit's best epoch on the test part, which no fit has seen."""
-    model = load_model(FitStore(job.store).best_model(job.spec.key))
-    loss, accuracy = evaluate(model, _part(job.spec, job.spec.split.test))
-    return HeldOut(job.spec.split.repeat, loss, accuracy)
+    """Measure the fit's best epoch on the test part, which no fit has seen, and keep the figures."""
+    spec, store = job.spec, FitStore(job.store)
+    model = load_model(store.best_model(spec.key))
+    result = HeldOut(*evaluate(model, _part(spec, spec.split.test)))
+    store.write_held_out(spec, result)
+    return result
 
 
 def _part(spec: FitSpec, rows: np.ndarray) -> Part:

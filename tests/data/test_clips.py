@@ -116,6 +116,15 @@ def test_fingerprint_follows_rows_and_sound(rfcx_folder):
     assert len({before, row_changed, load(root).fingerprint}) == 3
 
 
+def test_fingerprint_follows_the_sampling_rate(rfcx_folder):
+    """The same samples at another rate are another sound, though FLAC's own checksum is the same."""
+    samples = np.random.default_rng(0).normal(0, 0.1, 120_000)
+    roots = [rfcx_folder(name="slow"), rfcx_folder(name="fast")]
+    for root, rate in zip(roots, (8000, 16000), strict=True):
+        sf.write(root / "train" / "rec0.flac", samples, rate, subtype="PCM_16")
+    assert load(roots[0]).fingerprint != load(roots[1]).fingerprint
+
+
 def test_shuffled_labels_keep_the_counts_and_lose_the_order(rfcx_folder):
     root = rfcx_folder(recordings=20, species=4)
     plain, shuffled = load(root), load(root, shuffle_labels=True)

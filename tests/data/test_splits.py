@@ -62,6 +62,23 @@ def test_species_are_spread_evenly(rows):
     assert shares.max() < 0.3
 
 
+def test_every_recording_is_as_likely_to_be_held_out(rows):
+    """The splitter's first fold has favourites, whatever the seed."""
+    labels, groups = rows
+    labels = np.where(np.arange(400) < 40, 0, labels)  # a few recordings stand out by their species
+    drawn = np.array([np.isin(np.unique(groups), groups[s.validation]) for s in split((labels, groups), repeats=200)])
+    in_rest = np.isin(np.unique(groups), groups[np.setdiff1d(np.arange(400), split((labels, groups))[0].test)])
+    share = drawn[:, in_rest].mean(axis=0)
+    spread = np.sqrt(0.25 * 0.75 / 200)
+    assert np.abs(share - 0.25).max() < 4.5 * spread
+
+
+def test_fraction_that_no_whole_number_of_parts_gives_is_refused(rows):
+    config = SplitConfig(group="recording_id", test_fraction=0.2, validation_fraction=0.42)
+    with pytest.raises(LabError, match=r"split.validation_fraction=0.42: must be one of .* nearest is 0.500"):
+        split(rows, config=config)
+
+
 def test_group_on_two_sides_raises():
     groups = np.array(["a", "a", "b", "c"])
     leaking = Split(0, train=np.array([0]), validation=np.array([1]), test=np.array([2, 3]))

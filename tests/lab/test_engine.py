@@ -34,6 +34,11 @@ def die_or_double(number: int) -> int:
     return 2 * number
 
 
+def note(path: Path) -> None:
+    with path.open("a") as file:
+        file.write("done ")
+
+
 def process_of(_: int) -> int:
     return os.getpid()
 
@@ -73,6 +78,12 @@ def test_workers_are_recycled():
     with open_engine(EngineConfig("local", workers=1, recycle_after=2)) as engine:
         processes = [process for _, process in engine.run(process_of, range(6))]
     assert processes[0] == processes[1] != processes[2] == processes[3] != processes[4]
+
+
+def test_recycling_repeats_no_work(tmp_path):
+    with open_engine(EngineConfig("local", workers=2, recycle_after=2)) as engine:
+        results = dict(engine.run(note, [tmp_path / str(n) for n in range(8)]))
+    assert [path.read_text() for path in sorted(results)] == ["done "] * 8
 
 
 def test_engine_starts_no_worker_before_it_has_work():
