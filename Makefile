@@ -30,6 +30,7 @@ format: $(INSTALLED)  ## Lay out the code
 	$(BIN)/ruff format .
 
 ui: $(INSTALLED)  ## Open the MLflow UI on http://127.0.0.1:5000
+	@mkdir -p runs
 	MLFLOW_DISABLE_TELEMETRY=true $(BIN)/mlflow ui --backend-store-uri sqlite:///runs/mlflow.db --host 127.0.0.1 --port 5000
 
 clean:  ## Remove the environment (results under runs/ stay)

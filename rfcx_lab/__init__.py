@@ -1,1 +1,3 @@
 """Where does an audio classifier begin to overfit? See README.md."""
+
+__version__ = "0.1.0"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import pandas as pd
@@ -11,6 +12,7 @@ from rfcx_lab.errors import LabError
 REQUIRED = ("recording_id", "species_id", "t_min", "t_max")
 OPTIONAL = ("songtype_id", "f_min", "f_max")
 _FIRST_LINE = 2  # the header is line 1
+_LINE = "line"  # the column that keeps each row's line in its file
 
 
 def read_clip_table(root: Path) -> pd.DataFrame:
@@ -29,7 +31,7 @@ def read_clip_table(root: Path) -> pd.DataFrame:
         raise LabError(f"{path} lacks the column {missing[0]}; it needs {', '.join(REQUIRED)}.")
     if table.empty:
         raise LabError(f"{path} holds a header but no row; add one line per call.")
-    out = pd.DataFrame({"line": table.index + _FIRST_LINE, "recording_id": table["recording_id"].fillna("")})
+    out = pd.DataFrame({_LINE: table[_LINE], "recording_id": table["recording_id"].fillna("")})
     for column in (*REQUIRED[1:], *OPTIONAL):
         out[column] = pd.to_numeric(table[column], errors="coerce") if column in table else float("nan")
     return out
@@ -60,12 +62,12 @@ def read_species_names(root: Path) -> dict[int, str]:
     if not path.is_file():
         return {}
     table = _read_csv(path)
-    if "species_id" not in table or table.shape[1] < 2:
+    if "species_id" not in table or table.shape[1] < 3:
         raise LabError(f"{path} needs the column species_id and one with the name.")
-    name = next(column for column in table if column != "species_id")
+    name = next(column for column in table if column not in ("species_id", _LINE))
     ids = pd.to_numeric(table["species_id"], errors="coerce")
     if ids.isna().any():
-        raise LabError(f"{path}, line {int(ids.isna().argmax()) + _FIRST_LINE}: species_id is not a number.")
+        raise LabError(f"{path}, line {table[_LINE][int(ids.isna().argmax())]}: species_id is not a number.")
     return dict(zip(ids.astype(int), table[name].fillna("").astype(str), strict=True))
 
 
@@ -77,7 +79,7 @@ def _check_aligned(clips: pd.DataFrame, folds: pd.DataFrame, path: Path) -> None
         theirs = folds[column] if column == "recording_id" else pd.to_numeric(folds[column], errors="coerce")
         differs = (theirs != clips[column]) & ~(theirs.isna() & clips[column].isna())
         if differs.any():
-            line = int(differs.argmax()) + _FIRST_LINE
+            line = folds[_LINE][int(differs.argmax())]
             raise LabError(f"{path}, line {line}: {column} differs from train_tp.csv; {remedy}")
 
 
@@ -85,7 +87,11 @@ def _read_csv(path: Path) -> pd.DataFrame:
     if not path.is_file():
         raise LabError(f"{path} does not exist; point data.root at a folder in the RFCX layout.")
     try:
-        table = pd.read_csv(path, dtype=str, skipinitialspace=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", pd.errors.ParserWarning)  # of fields beyond the header's: they are dropped
+            table = pd.read_csv(path, dtype=str, skipinitialspace=True, index_col=False, skip_blank_lines=False)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError) as error:
         raise LabError(f"{path} is not a readable CSV file ({str(error).strip()}).") from error
-    return table.rename(columns=lambda column: str(column).strip())
+    table = table.rename(columns=lambda column: str(column).strip())
+    table.insert(0, _LINE, table.index + _FIRST_LINE)
+    return table.dropna(how="all", subset=table.columns[1:]).reset_index(drop=True)

@@ -5,23 +5,27 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Sequence
+from dataclasses import asdict
 from importlib.metadata import version
 from importlib.resources import files
 from typing import Any
 
 import numpy as np
 
+from rfcx_lab import __version__
 from rfcx_lab.data.clips import Clips
 from rfcx_lab.lab.fits import HeldOut
 from rfcx_lab.lab.study import Study
 from rfcx_lab.model.backend import versions as model_versions
-from rfcx_lab.verdict import LadderVerdict
+from rfcx_lab.verdict import JudgeConfig, LadderVerdict
 
 SCHEMA = "rfcx_lab/verdict/1"
-_LIBRARIES = ("rfcx_lab", "scikit-learn", "pandas", "scipy", "librosa", "soxr", "mlflow", "distributed")
+_LIBRARIES = ("scikit-learn", "pandas", "scipy", "librosa", "soxr", "mlflow", "distributed")
 
 
-def build_answer(study: Study, verdict: LadderVerdict, *, test: dict[str, Any] | None) -> dict[str, Any]:
+def build_answer(
+    study: Study, verdict: LadderVerdict, *, test: dict[str, Any] | None, judge: JudgeConfig
+) -> dict[str, Any]:
     """The whole document, checked against its JSON Schema."""
     document = {
         "schema": SCHEMA,
@@ -29,10 +33,12 @@ def build_answer(study: Study, verdict: LadderVerdict, *, test: dict[str, Any] |
         "audit": None,
         "data": describe_data(study.clips),
         "test": test,
+        "judge": asdict(judge),
         "warnings": study.warnings,
         "versions": {
             "python": platform.python_version(),
             **model_versions(),
+            "rfcx_lab": __version__,
             **{name: version(name) for name in _LIBRARIES},
         },
     }
@@ -56,6 +62,10 @@ def describe_data(clips: Clips) -> dict[str, Any]:
         "rows": len(clips.table),
         "recordings": int(clips.table["recording_id"].nunique()),
         "classes": len(clips.species),
+        "species": [
+            {"species_id": species, "name": name}  # in the order of the model's outputs
+            for species, name in zip(clips.species, clips.species_names, strict=True)
+        ],
         "rejected": len(clips.rejected),
     }
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,8 @@ class FitStore:
             "best_epoch": fit.best_epoch,
             "curves": curves_of(spec, fit).to_dict(),
         }
+        if not self.has(spec.key):  # a folder without its record is no fit
+            shutil.rmtree(self._root / spec.key, ignore_errors=True)
         with whole_folder(self._root / spec.key) as folder:
             (folder / "fit.json").write_text(json.dumps(record, indent=1, allow_nan=False))
             if fit.best_model is not None:
@@ -104,6 +107,10 @@ class FitStore:
     def best_model(self, key: str) -> Path:
         """The .keras file of a finished fit's best epoch."""
         return self._model(self._root / key)
+
+    def has_model(self, key: str) -> bool:
+        """Whether the fit came to its end and kept its best epoch."""
+        return self.has(key) and self._record(key)["failure"] is None and self.best_model(key).is_file()
 
     def held_out(self, spec: FitSpec) -> HeldOut | None:
         """What the fit's best epoch was measured to do on the test part, if it was."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
 from omegaconf import OmegaConf
 
 from rfcx_lab.config import Config
@@ -18,12 +20,13 @@ from rfcx_lab.lab.answer import build_answer, describe_test
 from rfcx_lab.lab.engine import Engine, Failure, open_engine
 from rfcx_lab.lab.estimate import describe_cost
 from rfcx_lab.lab.fits import FitSpec, FitStore
-from rfcx_lab.lab.study import Study, prepare_study
+from rfcx_lab.lab.study import Study, judge_config, prepare_study
+from rfcx_lab.lab.tracking import forgiving
 from rfcx_lab.lab.view import StudyView
 from rfcx_lab.lab.work import FitFunction, Job, measure, train
 from rfcx_lab.model.fit import fit_rung
 from rfcx_lab.report.files import write_report
-from rfcx_lab.verdict import Curves, JudgeConfig, LadderVerdict, find_onset, judge_ladder
+from rfcx_lab.verdict import Curves, LadderVerdict, find_onset, judge_ladder
 from rfcx_lab.verdict.record import LadderRecord
 
 
@@ -47,48 +50,66 @@ def climb_ladder(config: Config, output: Path, *, fit: FitFunction = fit_rung) -
     """
     with open_engine(config.engine) as engine:
         study = prepare_study(config, mapper=engine.map)
-        view = StudyView(study, config)
-        missing = study.missing()
-        say(describe_cost(missing, total=len(study.fits), shape=study.input_shape, workers=engine.workers))
-        jobs = [Job(s, fit, study.store, config.tracking.uri, view.open_fit(s)) for s in missing]
-        failures = _fit_all(engine, jobs, study, view, config)
-        record = _collect(study, failures, view, config)
-        verdict = judge_ladder(
-            record.curves,
-            order=record.order,
-            validation_fraction=record.validation_fraction,
-            config=_judge(config),
-        )
-        test, model = _hold_out_figures(engine, study, verdict, config)
-    document = build_answer(study, verdict, test=test)
+        with _alone_on(study):
+            view = StudyView(study, config)
+            try:
+                return _climb(engine, study, view, config, output, fit)
+            except BaseException as error:
+                with forgiving():
+                    view.abandon(error)
+                raise
+
+
+def _climb(engine: Engine, study: Study, view: StudyView, config: Config, output: Path, fit: FitFunction) -> Climb:
+    failures = _fit_missing(engine, study, view, config, fit)
+    record = _collect(study, failures)
+    verdict = judge_ladder(
+        record.curves,
+        order=record.order,
+        validation_fraction=record.validation_fraction,
+        config=judge_config(config),
+    )
+    test, model = _hold_out_figures(engine, study, verdict, config)
+    document = build_answer(study, verdict, test=test, judge=judge_config(config))
     written = write_report(output, document, record, study.clips.rejected)
-    view.close(verdict, files=[*written, *_write_circumstances(config, output)])
-    if model is not None and test is not None:
-        view.keep_model(model, rung=test["rung"], **test["model"])
+    with forgiving():
+        for spec in study.fits:
+            _show_fit(view, spec, record.curves[spec.rung.name][spec.split.repeat], config)
+        view.close(document, files=[*written, *_write_circumstances(config, output)], model=model)
     return Climb(verdict, document, written)
 
 
-def _fit_all(engine: Engine, jobs: list[Job], study: Study, view: StudyView, config: Config) -> dict[str, Failure]:
-    """Train every job; what gave no result is returned by run key, with its reason."""
+def _fit_missing(engine: Engine, study: Study, view: StudyView, config: Config, fit: FitFunction) -> dict[str, Failure]:
+    """Train what no run has finished; what gave no result is returned by run key, with its reason."""
+    store, missing = FitStore(study.store), study.missing()
+    say(describe_cost(missing, total=len(study.fits), shape=study.input_shape, workers=engine.workers))
+    if not missing:
+        return {}
+
+    def jobs() -> Iterator[Job]:
+        for spec in missing:  # one by one, as workers get free: a run in MLflow begins when its training does
+            run_id = ""
+            with forgiving():
+                run_id = view.open_fit(spec)
+            yield Job(spec, fit, study.store, config.tracking.uri, run_id)
+
     failures: dict[str, Failure] = {}
-    if not jobs:
-        return failures
-    store = FitStore(study.store)
-    with progress("Fits", total=len(jobs)) as bar:
-        for job, result in engine.run(train, jobs):
+    with progress("Fits", total=len(missing)) as bar:
+        for job, result in engine.run(train, jobs()):
             note = job.spec.rung.name
             if isinstance(result, Failure):
                 failures[job.spec.key] = result
                 say(f"{note}, repeat {job.spec.split.repeat}: {result.reason}", style="red")
             else:
                 curves = store.read_curves(job.spec)
-                _close_fit(view, job.spec, curves, config)
                 note += f", val loss {min(curves.val_loss, default=float('nan')):.2f}"
+                with forgiving():
+                    _show_fit(view, job.spec, curves, config)
             bar.advance(note=note)
     return failures
 
 
-def _collect(study: Study, failures: Mapping[str, Failure], view: StudyView, config: Config) -> LadderRecord:
+def _collect(study: Study, failures: Mapping[str, Failure]) -> LadderRecord:
     """Curves per rung, in the order of the repeats; a fit without result stands there as failed, without curve."""
     store, curves = FitStore(study.store), defaultdict(list)
     for spec in study.fits:
@@ -96,14 +117,13 @@ def _collect(study: Study, failures: Mapping[str, Failure], view: StudyView, con
             fitted = Curves((), (), (), (), repeat=spec.split.repeat, failure=failures[spec.key].reason)
         else:
             fitted = store.read_curves(spec)
-        _close_fit(view, spec, fitted, config)
         curves[spec.rung.name].append(fitted)
     if all(fitted.failure for rung in curves.values() for fitted in rung):
         raise LabError(f"Every fit failed, the first one because: {next(iter(curves.values()))[0].failure}.")
     return LadderRecord(curves, study.rungs, study.validation_fraction)
 
 
-def _close_fit(view: StudyView, spec: FitSpec, curves: Curves, config: Config) -> None:
+def _show_fit(view: StudyView, spec: FitSpec, curves: Curves, config: Config) -> None:
     view.close_fit(spec, curves, find_onset(curves.train_loss, curves.val_loss, config.onset))
 
 
@@ -113,7 +133,7 @@ def _hold_out_figures(
     """Test figures of the recommended rung, and the model to hand on: that of its best repeat."""
     rung = verdict.recommended.rung
     store = FitStore(study.store)
-    specs = [s for s in study.fits if s.rung.name == rung and store.has(s.key) and store.best_model(s.key).is_file()]
+    specs = [s for s in study.fits if s.rung.name == rung and store.has_model(s.key)]
     jobs = [Job(s, fit_rung, study.store, config.tracking.uri, "") for s in specs if store.held_out(s) is None]
     for job, result in engine.run(measure, jobs):
         if isinstance(result, Failure):
@@ -132,8 +152,20 @@ def _hold_out_figures(
     return described, store.best_model(best.key)
 
 
-def _judge(config: Config) -> JudgeConfig:
-    return JudgeConfig(margin=config.ladder.margin, onset=config.onset)
+@contextmanager
+def _alone_on(study: Study) -> Iterator[None]:
+    """One driver per study: two would train every fit twice."""
+    folder = study.store.parent / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / f"{study.key}.lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise LabError("This study is being run already, from the same runs_dir; wait for that run to end.") from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _write_circumstances(config: Config, output: Path) -> list[Path]:

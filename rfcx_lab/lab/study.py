@@ -18,7 +18,7 @@ from rfcx_lab.features.cache import Mapper, WindowStore, ensure_windows
 from rfcx_lab.features.spectral import check_features, empty_mel_bands, frame_count, width
 from rfcx_lab.lab.fits import FitSpec, FitStore
 from rfcx_lab.model.rung import check_rungs, trainable_parameters
-from rfcx_lab.verdict import RungInfo
+from rfcx_lab.verdict import JudgeConfig, RungInfo
 
 _FIT_SEED = 2  # a stream of the study's seed, beside those of the splits
 
@@ -71,7 +71,22 @@ def check_config(config: Config) -> list[RungConfig]:
             raise LabError(f"{key}={value}: must be 1 or more.")
     if not training.learning_rate > 0:
         raise LabError(f"training.learning_rate={training.learning_rate}: must be above 0.")
-    return [rung for rung in config.ladder.rungs if not config.ladder.only or rung.name in config.ladder.only]
+    if config.seed < 0:
+        raise LabError(f"seed={config.seed}: must be 0 or more.")
+    judge_config(config)
+    climbed = [rung for rung in config.ladder.rungs if not config.ladder.only or rung.name in config.ladder.only]
+    if all(rung.role != "capacity" for rung in climbed):
+        raise LabError("ladder.only: no capacity rung is left; only such a rung can be where overfitting begins.")
+    return climbed
+
+
+def judge_config(config: Config) -> JudgeConfig:
+    """How the ladder is judged; LabError, naming the key, where it can't be."""
+    if config.ladder.margin < 0:
+        raise LabError(f"ladder.margin={config.ladder.margin}: must not be negative.")
+    if config.onset.mode != "min":
+        raise LabError(f"onset.mode={config.onset.mode}: a ladder is judged by losses, where lower is better: min.")
+    return JudgeConfig(margin=config.ladder.margin, onset=config.onset)
 
 
 def prepare_study(config: Config, *, mapper: Mapper = map) -> Study:

@@ -9,10 +9,14 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
+from rfcx_lab.console import say
 from rfcx_lab.errors import LabError
 from rfcx_lab.verdict.curves import Curves
 
@@ -37,16 +41,17 @@ class Tracker:
         Raises:
             LabError: the store can't be opened.
         """
-        _make_local_folder(uri)
-        self._client = _client(uri)
         self._study_key = study_key
         try:
-            self._experiment = self._find_or_create_experiment(uri, experiment)
-            self._runs = {run.data.tags["node"]: run for run in self._search()}
+            with _alone_in(uri):
+                self._client = _client(uri)
+                self._experiment = self._find_or_create_experiment(uri, experiment)
+                self._runs = {run.data.tags["node"]: run for run in self._search()}
+        except LabError:
+            raise
         except Exception as error:
-            message = str(error).splitlines()[0]
             raise LabError(
-                f"tracking.uri={uri} can't be used ({message}); start that server, or name another."
+                f"tracking.uri={uri} can't be used ({_first_line(error)}); start that server, or name another."
             ) from error
 
     def open_run(self, node: str, *, name: str, parent: str | None = None, tags: Mapping[str, Any]) -> str:
@@ -59,10 +64,33 @@ class Tracker:
             self._runs[node] = self._client.create_run(self._experiment, tags=every, run_name=name)
         return str(self._runs[node].info.run_id)
 
-    def is_complete(self, node: str) -> bool:
-        """Whether an earlier run of the study has brought `node` to its end."""
-        run = self._runs.get(node)
-        return run is not None and run.info.status == "FINISHED"
+    def finish(
+        self,
+        node: str,
+        *,
+        status: str = "FINISHED",
+        metrics: Mapping[str, float | None],
+        tags: Mapping[str, Any],
+        curves: Curves | None = None,
+    ) -> None:
+        """Bring an open run to its end, with what of this does not stand there yet; None is left out."""
+        run = self._runs[node]
+        run_id, there = run.info.run_id, run.data
+        new_metrics = {k: float(v) for k, v in metrics.items() if v is not None and there.metrics.get(k) != v}
+        new_tags = {k: str(v) for k, v in tags.items() if there.tags.get(k) != str(v)}
+        if run.info.status == status and not new_metrics and not new_tags:
+            return
+        if curves is not None:
+            self._complete_curves(run_id, curves)
+        self._log(run_id, metrics=new_metrics, tags=new_tags)
+        self._client.set_terminated(run_id, status)
+        self._runs[node] = self._client.get_run(run_id)
+
+    def abandon(self, status: str) -> None:
+        """Mark every run of the study that is still open as ended: FAILED or KILLED."""
+        for run in self._search():
+            if run.info.status == "RUNNING":
+                self._client.set_terminated(run.info.run_id, status)
 
     def log_params(self, run_id: str, params: Mapping[str, Any]) -> None:
         """Log parameters; those that stand there already stay (a study's never change: its key holds them)."""
@@ -80,40 +108,37 @@ class Tracker:
         dataset = Dataset(name=name, digest=fingerprint, source_type="local", source=source)
         self._client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
 
-    def log_summary(self, run_id: str, metrics: Mapping[str, float | None]) -> None:
-        """Log each metric once, at step 0: what the run table shows. None is left out."""
-        from mlflow.entities import Metric
-
-        there, now = self._client.get_run(run_id).data.metrics, _now()
-        new = [Metric(k, float(v), now, 0) for k, v in metrics.items() if v is not None and k not in there]
-        self._client.log_batch(run_id, metrics=new)
-
-    def complete_curves(self, run_id: str, curves: Curves) -> None:
-        """Log the epochs that were not streamed."""
-        logged = _logged_steps(self._client, run_id)
-        steps = [n for n in range(1, len(curves.val_loss) + 1) if n not in logged]
-        metrics = [metric for n in steps for metric in _epoch_metrics(n, curves)]
-        for start in range(0, len(metrics), _BATCH):
-            self._client.log_batch(run_id, metrics=metrics[start : start + _BATCH])
-
-    def set_tags(self, run_id: str, tags: Mapping[str, Any]) -> None:
-        """Set tags, over those of the same name."""
-        from mlflow.entities import RunTag
-
-        self._client.log_batch(run_id, tags=[RunTag(key, str(value)) for key, value in tags.items()])
-
     def log_files(self, run_id: str, paths: Sequence[Path], *, folder: str | None = None) -> None:
         """Keep files as artifacts of a run."""
         for path in paths:
             self._client.log_artifact(run_id, str(path), folder)
 
-    def close_run(self, run_id: str, *, status: str = "FINISHED") -> None:
-        """Mark a run as ended: FINISHED, FAILED or KILLED."""
-        self._client.set_terminated(run_id, status)
+    def _complete_curves(self, run_id: str, curves: Curves) -> None:
+        """Log the epochs that were not streamed."""
+        logged = _logged_steps(self._client, run_id)
+        steps = [n for n in range(1, curves.epochs + 1) if n not in logged]
+        metrics = [metric for n in steps for metric in _epoch_metrics(n, curves)]
+        for start in range(0, len(metrics), _BATCH):
+            self._client.log_batch(run_id, metrics=metrics[start : start + _BATCH])
+
+    def _log(self, run_id: str, *, metrics: Mapping[str, float], tags: Mapping[str, str]) -> None:
+        from mlflow.entities import Metric, RunTag
+
+        now = _now()
+        self._client.log_batch(
+            run_id,
+            metrics=[Metric(key, value, now, 0) for key, value in metrics.items()],
+            tags=[RunTag(key, value) for key, value in tags.items()],
+        )
 
     def _find_or_create_experiment(self, uri: str, name: str) -> str:
         found = self._client.get_experiment_by_name(name)
         if found is not None:
+            if found.lifecycle_stage != "active":
+                raise LabError(
+                    f"The MLflow experiment {name} was deleted: bring it back there, or set tracking.experiment to "
+                    "another name."
+                )
             return str(found.experiment_id)
         return str(self._client.create_experiment(name, artifact_location=_artifacts(uri, name)))
 
@@ -127,6 +152,15 @@ class Tracker:
             token = page.token
             if not token:
                 return runs
+
+
+@contextmanager
+def forgiving() -> Iterator[None]:
+    """Where the store refuses, say so and go on: what is missing there is completed later."""
+    try:
+        yield
+    except Exception as error:  # MLflow, its database and its server each raise their own
+        say(f"MLflow: {_first_line(error)}; what is missing there is completed later.", style="yellow")
 
 
 class CurveStream:
@@ -182,10 +216,16 @@ def _client(uri: str) -> Any:
     return MlflowClient(tracking_uri=uri)
 
 
-def _make_local_folder(uri: str) -> None:
+@contextmanager
+def _alone_in(uri: str) -> Iterator[None]:
+    """One process at a time for a local file: two that make its tables at once would both fail."""
     path = _sqlite_path(uri)
-    if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    if path is None:
+        yield
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_suffix(".lock")):
+        yield
 
 
 def _artifacts(uri: str, experiment: str) -> str | None:
@@ -197,6 +237,10 @@ def _artifacts(uri: str, experiment: str) -> str | None:
 def _sqlite_path(uri: str) -> Path | None:
     prefix = "sqlite:///"
     return Path(uri.removeprefix(prefix)) if uri.startswith(prefix) else None
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def _now() -> int:

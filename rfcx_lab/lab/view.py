@@ -13,7 +13,7 @@ from rfcx_lab.config import Config
 from rfcx_lab.lab.fits import FitSpec
 from rfcx_lab.lab.study import Study
 from rfcx_lab.lab.tracking import Tracker
-from rfcx_lab.verdict import Curves, LadderVerdict, Verdict
+from rfcx_lab.verdict import Curves, Verdict
 
 _STUDY = "study"
 
@@ -23,7 +23,6 @@ class StudyView:
 
     def __init__(self, study: Study, config: Config) -> None:
         """Open the study's run, with the resolved config as its parameters, and one run per rung."""
-        self._study = study
         self._tracker = Tracker(uri=config.tracking.uri, experiment=config.tracking.experiment, study_key=study.key)
         self.study_run = self._tracker.open_run(_STUDY, name=f"{config.name} {study.key[:6]}", tags={"level": "study"})
         self._tracker.log_params(self.study_run, _flat(asdict(config)))
@@ -35,7 +34,7 @@ class StudyView:
         )
         self._rung_runs = {
             rung.name: self._tracker.open_run(
-                f"rung {rung.name}",
+                _rung_node(rung.name),
                 name=rung.name,
                 parent=self.study_run,
                 tags={"level": "rung", "rung": rung.name, "role": rung.role, "index": index},
@@ -57,30 +56,38 @@ class StudyView:
         return self._tracker.open_run(_node(spec), name=name, parent=self._rung_runs[spec.rung.name], tags=tags)
 
     def close_fit(self, spec: FitSpec, curves: Curves, verdict: Verdict) -> None:
-        """Complete the fit's curve, summary and status, unless an earlier run has."""
-        run_id = self.open_fit(spec)
-        if self._tracker.is_complete(_node(spec)):
-            return
-        self._tracker.complete_curves(run_id, curves)
-        self._tracker.log_summary(run_id, _fit_summary(curves, verdict))
-        status = "failed" if curves.failure else verdict.status
-        self._tracker.set_tags(run_id, {"status": status, "reason": curves.failure or verdict.reason})
-        self._tracker.close_run(run_id, status="FAILED" if curves.failure else "FINISHED")
+        """Complete the fit's curve, summary and status."""
+        self.open_fit(spec)
+        self._tracker.finish(
+            _node(spec),
+            status="FAILED" if curves.failure else "FINISHED",
+            metrics=_fit_summary(curves, verdict),
+            tags={
+                "status": "failed" if curves.failure else verdict.status,
+                "reason": curves.failure or verdict.reason,
+            },
+            curves=curves,
+        )
 
-    def keep_model(self, model: Path, *, rung: str, repeat: int, epoch: int) -> None:
-        """Keep a .keras file, and say which fit and epoch it is of."""
-        self._tracker.log_files(self.study_run, [model], folder="model")
-        self._tracker.set_tags(self.study_run, {"model": f"{rung}, repeat {repeat}, epoch {epoch}"})
-
-    def close(self, verdict: LadderVerdict, *, files: Sequence[Path]) -> None:
-        """Put the verdict on the study's run and each rung's, keep `files`, and end the runs."""
-        for rung in verdict.to_dict()["rungs"]:
-            run_id = self._rung_runs[rung["name"]]
-            self._tracker.log_summary(run_id, _rung_summary(rung))
-            self._tracker.close_run(run_id)
+    def close(self, document: Mapping[str, Any], *, files: Sequence[Path], model: Path | None) -> None:
+        """Put the verdict on the study and its rungs, keep `files` and the recommended `model`, end the runs."""
+        for rung in document["rungs"]:
+            self._tracker.finish(_rung_node(rung["name"]), metrics=_rung_summary(rung), tags={})
         self._tracker.log_files(self.study_run, files)
-        self._tracker.set_tags(self.study_run, {"mlflow.note.content": verdict.answer})
-        self._tracker.close_run(self.study_run)
+        tags = {"mlflow.note.content": document["answer"]}
+        if model is not None:
+            kept = document["test"]["model"]
+            tags["model"] = f"{document['test']['rung']}, repeat {kept['repeat']}, epoch {kept['epoch']}"
+            self._tracker.log_files(self.study_run, [model], folder="model")
+        self._tracker.finish(_STUDY, metrics={}, tags=tags)
+
+    def abandon(self, error: BaseException) -> None:
+        """End every run that is still open: this study will not be finished now."""
+        self._tracker.abandon("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
+
+
+def _rung_node(name: str) -> str:
+    return f"rung {name}"
 
 
 def _node(spec: FitSpec) -> str:

@@ -41,7 +41,7 @@ def write_record(path: Path, record: LadderRecord) -> None:
         for curves in record.curves[rung.name]:
             failure = curves.failure or ""
             for i in range(curves.epochs):
-                values = [repr(getattr(curves, name)[i]) for name in _SERIES]
+                values = [_text(getattr(curves, name), i) for name in _SERIES]
                 out.writerow((*head, curves.repeat, i + 1, *values, failure))
             if not curves.epochs:
                 out.writerow((*head, curves.repeat, 0, "", "", "", "", failure))
@@ -76,6 +76,17 @@ def read_record(path: Path) -> LadderRecord:
 
 def _curves(lines: Sequence[Mapping[str, str]], repeat: int) -> Curves:
     epochs = [line for line in lines if int(line["epoch"]) > 0]
-    train, val, train_accuracy, val_accuracy = (tuple(float(line[name]) for line in epochs) for name in _SERIES)
+    train, val, train_accuracy, val_accuracy = (_series(epochs, name) for name in _SERIES)
     failure = lines[0]["failure"] or None
-    return Curves(train, val, train_accuracy, val_accuracy, repeat=repeat, failure=failure)
+    return Curves(train or (), val or (), train_accuracy, val_accuracy, repeat=repeat, failure=failure)
+
+
+def _text(series: Sequence[float] | None, i: int) -> str:
+    return "" if series is None else repr(series[i])
+
+
+def _series(epochs: Sequence[Mapping[str, str]], name: str) -> tuple[float, ...] | None:
+    """An empty field stands for a series that was not measured."""
+    if epochs and all(line[name] == "" for line in epochs):
+        return None
+    return tuple(float(line[name]) for line in epochs)

@@ -97,6 +97,17 @@ def test_too_many_rejected_rows_are_fatal(rfcx_folder):
         load(root)
 
 
+def test_blank_lines_and_trailing_commas_shift_nothing(rfcx_folder):
+    root = rfcx_folder(recordings=12)
+    path = root / "train_tp.csv"
+    header, *lines = path.read_text().splitlines()
+    broken = lines[0].replace("rec0", "nowhere")
+    path.write_text("\n".join([header, lines[0] + ",", "", *[line + "," for line in (broken, *lines[1:])], "", ""]))
+    clips = load(root)
+    assert clips.rejected["line"].tolist() == [4]
+    assert len(clips.table) == len(lines)
+
+
 def test_missing_table_and_missing_column_are_named(rfcx_folder, tmp_path):
     with pytest.raises(LabError, match=r"train_tp.csv does not exist; point data.root"):
         load(tmp_path)

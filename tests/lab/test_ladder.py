@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import os
-import signal
+import re
 import subprocess
 import sys
 import time
@@ -16,6 +16,8 @@ from mlflow import MlflowClient
 from rfcx_lab.config import Config
 from rfcx_lab.errors import LabError
 from rfcx_lab.lab.ladder import Climb, climb_ladder
+from rfcx_lab.lab.study import prepare_study
+from rfcx_lab.lab.tracking import Tracker
 from tests import fakes
 from tests.conftest import ROOT
 
@@ -114,6 +116,11 @@ def test_seeds_and_splits_are_paired_over_rungs(config, tmp_path):
     seeds = {(run.data.tags["repeat"], run.data.tags["seed"]) for run in fits}
     assert len(seeds) == REPEATS
     assert len({run.data.tags["run_key"] for run in fits}) == len(fits)
+    specs = prepare_study(config).fits
+    for repeat in range(REPEATS):
+        same = [spec for spec in specs if spec.split.repeat == repeat]
+        assert len(same) == len(RUNGS)
+        assert len({(spec.seed, spec.split.key) for spec in same}) == 1
 
 
 def test_rerun_fits_nothing_and_doubles_nothing(config, tmp_path, diary):
@@ -161,6 +168,59 @@ def test_every_fit_failing_is_said(toy_config, tmp_path):
     config = toy_config(*SIZE, "ladder.only=[+ Dense 48]")
     with pytest.raises(LabError, match="Every fit failed, the first one because: out of memory"):
         climb(config, tmp_path / "out", fit=fakes.sometimes_failing_fit)
+    assert {run.info.status for run in runs_of(config)} == {"FAILED"}
+
+
+def test_impossible_judgement_is_said_before_anything_is_trained(toy_config, tmp_path, diary):
+    for override, message in (
+        ("ladder.margin=-0.1", "ladder.margin=-0.1"),
+        ("onset.mode=max", "onset.mode=max"),
+        ("ladder.only=[+ head dropout]", "no capacity rung is left"),
+        ("seed=-1", "seed=-1"),
+    ):
+        with pytest.raises(LabError, match=re.escape(message)):
+            climb(toy_config(*SIZE, override), tmp_path / "out")
+    assert not diary.read_text()
+
+
+def test_a_study_that_is_being_run_is_not_run_twice(config, tmp_path, diary):
+    def run_again(rung, **options):
+        with pytest.raises(LabError, match="being run already"):
+            climb(config, tmp_path / "second")
+        return fakes.fake_fit(rung, **options)
+
+    assert climb(config, tmp_path / "first", fit=run_again).document["rungs"]
+    assert len(diary.read_text().splitlines()) == REPEATS * len(RUNGS)
+
+
+def test_a_store_that_refuses_costs_no_fit_and_is_completed_by_a_rerun(config, tmp_path, diary, monkeypatch):
+    def refuse(self, *args, **kwargs):
+        raise OSError("database is locked")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Tracker, "finish", refuse)
+        document = climb(config, tmp_path / "one").document
+    assert climb(config, tmp_path / "two").document == document
+    assert len(diary.read_text().splitlines()) == REPEATS * len(RUNGS)
+    assert_view_is_whole(config)
+
+
+def test_deleted_experiment_is_said(config, tmp_path):
+    climb(config, tmp_path / "one")
+    client = MlflowClient(tracking_uri=config.tracking.uri)
+    client.delete_experiment(client.get_experiment_by_name("smoke").experiment_id)
+    with pytest.raises(LabError, match="MLflow experiment smoke was deleted"):
+        climb(config, tmp_path / "two")
+
+
+def test_rung_summary_follows_a_rerun(config, tmp_path):
+    """A fit that ran out of memory is made up for: MLflow shows what verdict.json says."""
+    climb(config, tmp_path / "one", fit=fakes.sometimes_failing_fit)
+    document = climb(config, tmp_path / "two").document
+    shown = {run.data.tags["rung"]: run.data.metrics for run in by_level(runs_of(config), "rung")}
+    for rung in document["rungs"]:
+        expected = rung["val_loss_best"]
+        assert shown[rung["name"]].get("loss/val_best") == (expected and expected[0])
 
 
 def test_a_worker_that_dies_changes_nothing(config, toy_config, tmp_path, diary):
@@ -192,7 +252,7 @@ def test_killed_driver_is_resumed(engine, config, tmp_path, diary):
             assert time.monotonic() < deadline
             time.sleep(0.02)
         time.sleep(0.15)
-        os.killpg(driver.pid, signal.SIGKILL)
+        driver.kill()  # it alone: workers end by themselves when their driver is gone
         driver.wait()
         begun.append(wanted)
     subprocess.run(command, cwd=ROOT, env=environment, check=True, timeout=200)

@@ -17,6 +17,8 @@ ORDER = [RungInfo("low", "capacity", 10), RungInfo("+ high", "capacity", 20), Ru
 def record() -> LadderRecord:
     curves = {info.name: fits(Truth(), repeats=4, rung=i) for i, info in enumerate(ORDER)}
     curves["low"][3] = Curves((1.0, float("nan")), (1.0, float("nan")), (0.1, 0.1), (0.1, 0.0), 3, "diverged")
+    unmeasured = curves["low"][0]
+    curves["low"][0] = Curves(unmeasured.train_loss, unmeasured.val_loss, None, None, 0)
     curves["mended"][0] = Curves((), (), (), (), 0, "out of memory")
     return LadderRecord(curves, ORDER, 0.25)
 
