@@ -13,7 +13,6 @@ from rfcx_lab.verdict.choice import Recommendation, RemedyEffect, compare_remedy
 from rfcx_lab.verdict.config import JudgeConfig
 from rfcx_lab.verdict.crossfit import excess_over_best_lower, rises_to_the_end
 from rfcx_lab.verdict.curves import Curves
-from rfcx_lab.verdict.intervals import OpenInterval
 from rfcx_lab.verdict.rungs import (
     CAPACITY,
     REMEDY,
@@ -24,19 +23,7 @@ from rfcx_lab.verdict.rungs import (
     median_onset,
     summarise_rung,
 )
-from rfcx_lab.verdict.turning import ABOVE, NO, Evaluation, evaluate, locate
-
-
-@dataclass(frozen=True)
-class TurningPoint:
-    """Where overfitting begins, as far as is known. `bound` says how the point lies to `rung`."""
-
-    rung: str | None
-    index: int | None  # 0-based place in the ladder
-    bound: str  # "exact", "at_or_below", "above" or "none"
-    epoch: OpenInterval | None  # the rung's median onset; None where it has none or the point lies above
-    established: bool
-    reason: str
+from rfcx_lab.verdict.turning import ABOVE, NO, Evaluation, TurningPoint, evaluate, locate
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from rfcx_lab.verdict.choice import Recommendation
 from rfcx_lab.verdict.intervals import OpenInterval
@@ -22,10 +21,8 @@ from rfcx_lab.verdict.turning import (
     YES,
     Evaluation,
     Place,
+    TurningPoint,
 )
-
-if TYPE_CHECKING:
-    from rfcx_lab.verdict.ladder import TurningPoint
 
 
 @dataclass(frozen=True)

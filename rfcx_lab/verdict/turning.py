@@ -37,6 +37,18 @@ class Place:
     established: bool
 
 
+@dataclass(frozen=True)
+class TurningPoint:
+    """Where overfitting begins, as far as is known. `bound` says how the point lies to `rung`."""
+
+    rung: str | None
+    index: int | None  # 0-based place in the ladder
+    bound: str  # "exact", "at_or_below", "above" or "none"
+    epoch: OpenInterval | None  # the rung's median onset; None where it has none or the point lies above
+    established: bool
+    reason: str
+
+
 def evaluate(
     ratios: Sequence[float],
     *,
