@@ -148,6 +148,7 @@ class LocalEngine:
                     "distributed.worker.memory.target": False,  # a paused worker would wait for ever; one that
                     "distributed.worker.memory.spill": False,  # takes more than its share is ended instead
                     "distributed.worker.memory.pause": False,
+                    "distributed.worker.preload": ["rfcx_lab.lab.worker_setup"],
                     "distributed.scheduler.worker-saturation": 1.0,  # an item is sent when a worker is free, not before
                     "distributed.nanny.pre-spawn-environ": ENVIRONMENT,
                 }
