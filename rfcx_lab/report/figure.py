@@ -1,4 +1,4 @@
-"""`ladder.png`: every rung's learning curves with its onset, and what each rung's loss comes to."""
+"""Every rung's learning curves with its onset, and what the losses of each come to: `ladder.png`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,12 @@ _PANEL = (3.1, 2.5)  # inches
 
 
 def draw_ladder(curves: Mapping[str, Sequence[Curves]], document: Mapping[str, Any], *, path: Path) -> None:
-    """Draw one panel per rung over one of best and final losses. `document` is a verdict."""
+    """Write `ladder_figure` to `path`."""
+    ladder_figure(curves, document).savefig(path, dpi=150)
+
+
+def ladder_figure(curves: Mapping[str, Sequence[Curves]], document: Mapping[str, Any]) -> Figure:
+    """One panel per rung over one of best and final losses, under the answer. `document` is a verdict."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -38,22 +43,25 @@ def draw_ladder(curves: Mapping[str, Sequence[Curves]], document: Mapping[str, A
     grid = figure.add_gridspec(rows + 1, columns, height_ratios=[*[1.0] * rows, 1.15])
     _title(figure, document["answer"], width=width)
     chance = math.log(document["data"]["classes"])
-    shared: Axes | None = None
+    panels: list[Axes] = []
     for i, rung in enumerate(rungs):
+        shared = panels[0] if panels else None
         panel = figure.add_subplot(grid[i // columns, i % columns], sharex=shared, sharey=shared)
-        shared = shared or panel
         _draw_rung(panel, curves[rung["name"]], rung, chance=chance)
         panel.tick_params(labelleft=i % columns == 0)
         if i % columns == 0:
             panel.set_ylabel("cross-entropy (nats)")
         if i + columns >= len(rungs):
             panel.set_xlabel("epoch")
-    if shared is not None:
-        _limit_losses(shared, curves, chance=chance)
-        handles, labels = shared.get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+        panels.append(panel)
+    _limit_losses(panels[0], curves, chance=chance)
+    entries: dict[Any, Any] = {}
+    for panel in panels:
+        handles, labels = panel.get_legend_handles_labels()
+        entries.update(zip(labels, handles, strict=True))
+    figure.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=len(entries), frameon=False)
     _draw_losses(figure.add_subplot(grid[rows, :]), rungs, chance=chance)
-    figure.savefig(path, dpi=150)
+    return figure
 
 
 def _title(figure: Figure, answer: str, *, width: float) -> None:
@@ -74,10 +82,10 @@ def _draw_rung(panel: Axes, fits: Sequence[Curves], rung: Mapping[str, Any], *, 
     overfitting, repeats = rung["statuses"].get("overfit", 0), rung["repeats"]
     if onset is not None:
         point, low, high = onset
-        panel.axvspan(
-            low if low is not None else 1, high if high is not None else longest, color=ONSET, alpha=0.1, lw=0
-        )
-        panel.axvline(point, color=ONSET, lw=1.3, ls="-.", label="onset (95 % interval shaded)")
+        if low is not None:  # a missing upper end lies beyond the budget
+            end = high if high is not None else longest
+            panel.axvspan(low, end, color=ONSET, alpha=0.12, lw=0, label="its 95 % interval")
+        panel.axvline(point, color=ONSET, lw=1.3, ls="-.", label="onset (median)")
         note = f"onset at {point:g} · {overfitting} of {repeats} overfit"
     else:
         note = f"no onset · {overfitting} of {repeats} overfit"

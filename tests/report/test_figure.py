@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import pytest
+
+from rfcx_lab.report.figure import ladder_figure
+from rfcx_lab.report.table import HEADER, ladder_rows
+from rfcx_lab.verdict import Curves, RungInfo, judge_ladder
+from tests.verdict.synthetic import Truth, fits
+
+ORDER = [RungInfo("low", "capacity", 10), RungInfo("+ high", "capacity", 2000), RungInfo("+ dropout", "remedy", 2000)]
+ONSET = 20
+
+
+def made(repeats: int):
+    truths = [Truth(), Truth(rise=0.5, onset=ONSET), Truth(rise=0.1, onset=ONSET)]
+    curves = {
+        info.name: fits(truth, repeats=repeats, rung=i)
+        for i, (info, truth) in enumerate(zip(ORDER, truths, strict=True))
+    }
+    curves["low"][0] = Curves((), (), (), (), 0, "out of memory")
+    verdict = judge_ladder(curves, order=ORDER, validation_fraction=0.25)
+    return curves, {**verdict.to_dict(), "data": {"classes": 24}}
+
+
+def test_a_panel_per_rung_and_one_of_losses():
+    curves, document = made(6)
+    figure = ladder_figure(curves, document)
+    titles = [axes.get_title() for axes in figure.axes]
+    assert titles[:3] == ["low", "+ high", "+ dropout (remedy)"]
+    assert "standard error" in titles[3]
+    assert " ".join(figure.get_suptitle().split()) == " ".join(document["answer"].split())
+
+
+def test_every_repeat_is_drawn_and_the_onset_marked_with_its_spread():
+    curves, document = made(6)
+    low, high = ladder_figure(curves, document).axes[:2]
+    assert sum(len(line.get_xdata()) == 50 for line in low.lines) == 2 * (5 + 1)  # one fit has no curve
+    assert sum(len(line.get_xdata()) == 50 for line in high.lines) == 2 * (6 + 1)
+    [onset] = [line for line in high.lines if line.get_label() == "onset (median)"]
+    assert onset.get_xdata()[0] == pytest.approx(ONSET, abs=3)
+    assert [patch.get_label() for patch in high.patches] == ["its 95 % interval"]
+    assert not low.patches
+
+
+def test_legend_explains_every_mark_and_axes_have_units():
+    curves, document = made(6)
+    figure = ladder_figure(curves, document)
+    [legend] = figure.legends
+    shown = {text.get_text() for text in legend.get_texts()}
+    assert {"chance", "onset (median)", "its 95 % interval"} < shown
+    assert figure.axes[0].get_ylabel() == "cross-entropy (nats)"
+    assert figure.axes[0].get_xlabel() == "epoch"
+    assert figure.axes[3].get_ylabel() == "validation loss (nats)"
+
+
+def test_too_few_repeats_shade_no_interval():
+    curves, document = made(3)
+    assert not ladder_figure(curves, document).axes[1].patches
+
+
+@pytest.mark.parametrize("repeats", [1, 6])
+def test_table_has_a_row_per_rung(repeats):
+    _, document = made(repeats)
+    rows = ladder_rows(document)
+    assert [row[0] for row in rows] == ["low", "+ high", "+ dropout (remedy)"]
+    assert {len(row) for row in rows} == {len(HEADER)}
+    assert rows[1][1:3] == ("2,000", f"{repeats} of {repeats}")
+    assert ("±" in rows[1][5]) == (repeats > 1)
