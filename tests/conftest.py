@@ -16,6 +16,17 @@ from rfcx_lab.model.backend import prepare_process
 
 ROOT = Path(__file__).parents[1]
 
+TOY = (
+    "+experiment=smoke",
+    "data.recordings=10",
+    "data.seconds=12.0",
+    "data.calls_per_recording=4",
+    "data.species=3",
+    "data.sample_rate=22050",
+    "features.sample_rate=22050",
+)
+"""The smoke experiment, smaller still."""
+
 prepare_process()  # before any test imports Keras
 os.environ.setdefault("MPLBACKEND", "agg")
 register_schemas()
@@ -34,18 +45,7 @@ def toy_config(tmp_path: Path) -> Callable[..., Config]:
     """The smoke experiment, in this process and in a folder of the test's own; further overrides as arguments."""
 
     def make(*overrides: str) -> Config:
-        return compose_config(
-            "+experiment=smoke",
-            "engine=inline",
-            f"runs_dir={tmp_path / 'runs'}",
-            "data.recordings=10",
-            "data.seconds=12.0",
-            "data.calls_per_recording=4",
-            "data.species=3",
-            "data.sample_rate=22050",
-            "features.sample_rate=22050",
-            *overrides,
-        )
+        return compose_config(*TOY, "engine=inline", f"runs_dir={tmp_path / 'runs'}", *overrides)
 
     return make
 

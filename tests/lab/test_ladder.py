@@ -3,10 +3,12 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +21,7 @@ from rfcx_lab.lab.ladder import Climb, climb_ladder
 from rfcx_lab.lab.study import prepare_study
 from rfcx_lab.lab.tracking import Tracker
 from tests import fakes
-from tests.conftest import ROOT
+from tests.conftest import ROOT, TOY
 
 EPOCHS, REPEATS, RUNGS = 20, 3, ["LSTM 8", "LSTM 32", "+ Dense 48"]
 SIZE = ("training.epochs=20", "ladder.repeats=3", "split.test_fraction=0.3")
@@ -237,32 +239,57 @@ def test_killed_driver_is_resumed(engine, config, tmp_path, diary):
     """SIGKILL at one moment after another; the run that is let finish gives the undisturbed verdict."""
     expected = without_root(climb(config, tmp_path / "undisturbed").document)
     diary.write_text("")
-    arguments = [
-        "+experiment=smoke", f"engine={engine}", f"runs_dir={tmp_path / 'killed'}", "data.recordings=10",
-        "data.seconds=12.0", "data.calls_per_recording=4", "data.species=3", "data.sample_rate=22050",
-        "features.sample_rate=22050", *SIZE,
-    ]  # fmt: skip
-    command = [sys.executable, "-m", "tests.lab.driver", str(tmp_path / "out"), *arguments]
+    command = driver_command(tmp_path, engine)
     environment = {**os.environ, fakes.SECONDS_PER_EPOCH: "0.02"}
     begun = []
     for wanted in (1, 4, 7):
-        driver = subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True)
-        deadline = time.monotonic() + 120
-        while len(diary.read_text().splitlines()) < wanted + len(begun) and driver.poll() is None:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-        time.sleep(0.15)
+        driver = subprocess.Popen(command, cwd=ROOT, env=environment)
+        wait_for_fits(diary, wanted + len(begun), driver)
         driver.kill()  # it alone: workers end by themselves when their driver is gone
         driver.wait()
         begun.append(wanted)
     subprocess.run(command, cwd=ROOT, env=environment, check=True, timeout=200)
     document = json.loads((tmp_path / "out" / "verdict.json").read_text())
     assert without_root(document) == expected
-    killed = config
-    killed.tracking.uri = f"sqlite:///{tmp_path / 'killed'}/mlflow.db"
-    assert_view_is_whole(killed)
+    assert_view_is_whole(elsewhere(config, tmp_path / "killed"))
     fitted = len(diary.read_text().splitlines())
     assert REPEATS * len(RUNGS) <= fitted <= REPEATS * len(RUNGS) + 3 * (2 if engine == "local" else 1)
+
+
+def test_ctrl_c_ends_within_seconds_and_is_resumed(config, tmp_path, diary):
+    """The terminal sends it to the driver and to every worker."""
+    command = driver_command(tmp_path, "local")
+    environment = {**os.environ, fakes.SECONDS_PER_EPOCH: "0.2"}
+    driver = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    wait_for_fits(diary, 3, driver)
+    os.killpg(driver.pid, signal.SIGINT)
+    _, errors = driver.communicate(timeout=30)
+    assert errors.count("Traceback") <= 1  # the driver's own, which the command line turns into a sentence
+    killed = elsewhere(config, tmp_path / "killed")
+    assert "RUNNING" not in {run.info.status for run in runs_of(killed)}
+    subprocess.run(command, cwd=ROOT, env={**environment, fakes.SECONDS_PER_EPOCH: "0"}, check=True, timeout=200)
+    assert_view_is_whole(killed)
+
+
+def driver_command(folder: Path, engine: str) -> list[str]:
+    """A driver of its own process that climbs the toy ladder of `config` with its results under `folder / killed`."""
+    overrides = [*TOY, *SIZE, f"engine={engine}", f"runs_dir={folder / 'killed'}"]
+    return [sys.executable, "-m", "tests.lab.driver", str(folder / "out"), *overrides]
+
+
+def wait_for_fits(diary: Path, begun: int, driver: subprocess.Popen) -> None:
+    """Wait until so many fits have begun, and a moment longer."""
+    deadline = time.monotonic() + 120
+    while len(diary.read_text().splitlines()) < begun and driver.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    time.sleep(0.15)
+
+
+def elsewhere(config: Config, runs: Path) -> Config:
+    return replace(config, tracking=replace(config.tracking, uri=f"sqlite:///{runs}/mlflow.db"))
 
 
 def without_root(document: dict) -> dict:
