@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from rfcx_lab.verdict.choice import Recommendation
 from rfcx_lab.verdict.intervals import OpenInterval
-from rfcx_lab.verdict.onset import STILL_IMPROVING, UNDETERMINED
+from rfcx_lab.verdict.onset import NOT_LEARNING, STILL_IMPROVING, UNDETERMINED
 from rfcx_lab.verdict.rungs import JudgedRung
 from rfcx_lab.verdict.turning import (
     ABOVE,
@@ -115,6 +115,7 @@ def write_answer(
         _answer_end(end, over=over, epochs=epochs, confidence=confidence),
         _answer_best(best),
         _recommend(recommended),
+        _name_not_learning(rungs),
         _count_left_out(rungs),
     ]
     return " ".join(part for part in parts if part)
@@ -157,6 +158,17 @@ def _recommend(choice: Recommendation) -> str:
     if choice.rung is None:
         return choice.rule
     return f"Recommended: {choice.rung}, {choice.epochs} epochs."
+
+
+def _name_not_learning(rungs: Sequence[JudgedRung]) -> str:
+    """Warn of rungs whose loss may rise without anything having been learnt first."""
+    names = [rung.info.name for rung in rungs if 2 * rung.statuses.get(NOT_LEARNING, 0) > rung.repeats]
+    if not names:
+        return ""
+    return (
+        f"At {', '.join(names)} most fits were never credibly better than at their first epoch: "
+        "a loss that rises there shows no point at which learning turned."
+    )
 
 
 def _count_left_out(rungs: Sequence[JudgedRung]) -> str:

@@ -210,3 +210,10 @@ def test_bad_input_raises() -> None:
         judge_ladder({"a": [negative]}, order=order, validation_fraction=0.25)
     with pytest.raises(LabError, match="role"):
         RungInfo("a", "answer", 1)
+
+
+def test_rung_that_never_learns_is_named() -> None:
+    """As with labels dealt out at random: the loss rises from chance, and nothing was learnt before."""
+    never = Truth(start=3.2, lowest=3.2, rise=0.5, onset=2, scale=0.005)
+    assert "At rung 0 most fits were never credibly better" in ladder([never]).answer
+    assert "never credibly better" not in ladder([Truth(), Truth(rise=0.5)]).answer
