@@ -24,7 +24,7 @@ from rfcx_lab.model.backend import versions
 from rfcx_lab.model.fit import Fit
 from rfcx_lab.verdict.curves import Curves
 
-SCHEMA = 1  # raised when the same spec would give another curve
+SCHEMA = 2  # raised when the same spec would give another curve
 
 
 @dataclass(frozen=True)

@@ -82,7 +82,7 @@ def fit_rung(
     keras.utils.set_random_seed(seed)
     shape = train.windows.shape[1:]
     scaling = fit_scaling(train.windows)
-    model = build_model(rung, input_shape=shape, classes=classes, scaling=scaling)
+    model = build_model(rung, input_shape=shape, classes=classes, scaling=scaling, seed=seed)
     model.compile(
         optimizer=keras.optimizers.Adam(training.learning_rate),
         loss="sparse_categorical_crossentropy",
@@ -168,7 +168,7 @@ def _as_file(
     weights: list[NDArray[np.float32]],
 ) -> bytes:
     """The model without its optimizer, as the bytes of a .keras file."""
-    model = build_model(rung, input_shape=shape, classes=classes, scaling=scaling)
+    model = build_model(rung, input_shape=shape, classes=classes, scaling=scaling, seed=0)
     model.set_weights(weights)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.keras"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from rfcx_lab.config import RungConfig
 from rfcx_lab.errors import LabError
 from rfcx_lab.model.scaling import Scaling
@@ -11,29 +13,46 @@ from rfcx_lab.model.scaling import Scaling
 if TYPE_CHECKING:
     import keras
 
+_MOST_SEEDS = 1000  # far more than any rung has layers
 
-def build_model(rung: RungConfig, *, input_shape: tuple[int, int], classes: int, scaling: Scaling) -> keras.Model:
+
+def build_model(
+    rung: RungConfig, *, input_shape: tuple[int, int], classes: int, scaling: Scaling, seed: int
+) -> keras.Model:
     """An uncompiled model from raw features `[batch, T, F]` to class probabilities `[batch, classes]`.
 
     Normalisation is its first layer, so that a saved model takes features as they come. With `lstm: [a, b]` the first
     LSTM hands its whole sequence to the second; `dense: []` puts the softmax straight on the last LSTM.
+
+    Every initial weight and dropout mask follows from `seed` alone. Keras would draw seeds of its own from Python's
+    global generator, which other threads of the process (a Dask worker's event loop) draw from too.
     """
     import keras
     from keras import layers
+    from keras.initializers import GlorotUniform, Orthogonal
+
+    seeds = (int(state) >> 1 for state in np.random.SeedSequence(seed).generate_state(_MOST_SEEDS))
 
     stack: list[keras.Layer] = [
         keras.Input(input_shape),
         layers.Normalization(axis=-1, mean=scaling.mean, variance=scaling.variance),
     ]
     for depth, units in enumerate(rung.lstm, start=1):
-        stack.append(layers.LSTM(units, return_sequences=depth < len(rung.lstm)))
+        stack.append(
+            layers.LSTM(
+                units,
+                return_sequences=depth < len(rung.lstm),
+                kernel_initializer=GlorotUniform(next(seeds)),
+                recurrent_initializer=Orthogonal(seed=next(seeds)),
+            )
+        )
         if rung.lstm_dropout:
-            stack.append(layers.Dropout(rung.lstm_dropout))
+            stack.append(layers.Dropout(rung.lstm_dropout, seed=next(seeds)))
     for units, rate in zip(rung.dense, rung.dense_dropout or [0.0] * len(rung.dense), strict=True):
-        stack.append(layers.Dense(units, activation="relu"))
+        stack.append(layers.Dense(units, activation="relu", kernel_initializer=GlorotUniform(next(seeds))))
         if rate:
-            stack.append(layers.Dropout(rate))
-    stack.append(layers.Dense(classes, activation="softmax"))
+            stack.append(layers.Dropout(rate, seed=next(seeds)))
+    stack.append(layers.Dense(classes, activation="softmax", kernel_initializer=GlorotUniform(next(seeds))))
     return keras.Sequential(stack)
 
 
