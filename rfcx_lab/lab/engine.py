@@ -9,8 +9,8 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -119,7 +119,7 @@ class LocalEngine:
             if error is None:
                 address, result = future.result()
                 future.release()  # the cluster would compute again what it still owes when the worker goes
-                self._recycle(address)
+                self._recycle(address, running=running)
             submit(islice(todo, 1))
             yield item, (Failure(_reason(error)) if error is not None else result)
 
@@ -165,18 +165,23 @@ class LocalEngine:
             self._client = Client(cluster)
         return self._client
 
-    def _recycle(self, address: str) -> None:
+    def _recycle(self, address: str, *, running: Collection[str]) -> None:
         """Replace the worker before its leaked memory matters, at a moment when nothing is lost with it."""
         self._done[address] += 1
-        if self._done[address] >= self._recycle_after and self._is_idle(address):
+        if self._done[address] >= self._recycle_after and self._is_idle(address, running=running):
             del self._done[address]
             self._connect().restart_workers([address])
 
-    def _is_idle(self, address: str) -> bool:
-        """Whether the worker neither computes nor holds anything; what was released takes a moment to go."""
+    def _is_idle(self, address: str, *, running: Collection[str]) -> bool:
+        """Whether the worker neither computes nor holds anything, and nothing under way can still be sent to it."""
         client, deadline = self._connect(), time.monotonic() + _IDLE_SECONDS
         while time.monotonic() < deadline:
-            if not (client.processing([address])[address] or client.has_what([address])[address]):
+            placed: dict[str, set[str]] = defaultdict(set)  # what was released or submitted takes a moment to show
+            for found in (client.processing(), client.has_what()):
+                for worker, keys in found.items():
+                    placed[worker].update(keys)
+            here = placed.pop(address, set())
+            if not here and set(running) <= set().union(*placed.values()):
                 return True
             time.sleep(0.01)
         return False
