@@ -1,69 +1,171 @@
-"""What a pair of learning curves shows: measured here, judged in `onset`."""
+"""What a pair of learning curves shows of a rise, epoch by epoch; judged in `onset`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import numpy as np
+import math
+from dataclasses import dataclass, field
 
 from rfcx_lab.verdict.config import OnsetConfig
-from rfcx_lab.verdict.smoothing import Series, bend_noise, noise_scale, smooth, smoothing_window
+from rfcx_lab.verdict.smoothing import NoiseTrack, bend_noise, midmean
 
-# However low a loss falls, a change below this share of the way it has come is not asked about.
-_SCALE_FLOOR = 0.05
+# Epochs that are averaged: few find a steep rise soon, many a slow one under noise.
+_BLOCKS = (3, 5, 8, 12, 20, 32)
+_MIDMEAN_ERROR = 1.1  # standard error of a midmean, in those of a mean of normal values
+_FEWEST_PERSISTENT = 3
 _FEWEST_EARLY = 9  # epochs: fewer tell little of the noise
-# `bend_noise` shows about 0.6 of noise that is correlated by .5; with this factor 3 in 100 such curves, and no white
-# one, pass for learning (300 flat curves of 50 epochs each).
-_NEIGHBOURS = 1.4
+# Once overfit, it stays so for as long as the rise stands above its noise by half of what found it, so that a single
+# value at the edge does not take it back.
+_RELEASE = 0.5
+_NOT_RECEDING = 0.75  # share of its highest so far at which a rise must still stand to be found
+_FALLEN_BACK = 0.25  # share of a block's rise below which the newest values deny it
+_ROUNDING = 1e-9  # share of the values' size below which a difference is none
+
+
+@dataclass
+class _Block:
+    """Midmeans of so many epochs, of both curves, and where they were lowest."""
+
+    length: int
+    levels: list[float] = field(default_factory=list)  # validation, from epoch `length` on
+    lowest: float = math.inf
+    lowest_end: int = 0  # last epoch of the last lowest block that shares none with the newest; 0: there is none
+    highest_rise: float = 0.0  # since then
+    training_lowest: float = math.inf
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """Measures of one pair of curves in which lower is better; differences in the metric's unit."""
-
-    minimum_epoch: int  # 1-based, last minimiser of the smoothed validation curve
-    rise: float  # smoothed last - smoothed minimum
-    sustained_rise: float  # the same for the lowest of the last epochs, see `measure`
-    training_rise: float  # smoothed training curve, last - at minimum_epoch
-    improvement: float  # first validation value - smoothed minimum
-    late_improvement: float  # smoothed validation curve a quarter of the epochs ago - its minimum
-    level_noise: float  # standard deviation of the smoothed validation curve
-    early_noise: float  # standard deviation of a single validation value around the descent
-    scale: float  # what shares are taken of
+class _Rise:
+    size: float
+    error: float  # its standard error
+    age: float  # epochs from the middle of the lowest block to the middle of the newest
+    training: float  # how far training stands above its lowest
+    receding: bool  # it stands below what it was
+    fallen_back: bool  # the newest values deny it
 
 
-def measure(train: Series, validation: Series, *, config: OnsetConfig) -> Evidence:
-    """Measure two finite curves of `(epochs,)`, lower is better, at least 3 epochs."""
-    epochs = len(validation)
-    window = smoothing_window(epochs, share=config.smoothing)
-    level = smooth(validation, window=window)
-    training_level = smooth(train, window=window)
-    minimum = epochs - 1 - int(np.argmin(level[::-1]))
-    lowest = float(level[minimum])
-    quarter_ago = max(0, epochs - 1 - max(config.persistence, epochs // 4))
-    lasting = max(window, config.persistence)  # a rise must outlast what the smoothing smears
-    improvement = float(validation[0]) - lowest
-    return Evidence(
-        minimum_epoch=minimum + 1,
-        rise=float(level[-1]) - lowest,
-        sustained_rise=float(np.min(level[-lasting:])) - lowest,
-        training_rise=float(training_level[-1] - training_level[minimum]),
-        improvement=improvement,
-        late_improvement=float(level[quarter_ago]) - lowest,
-        # Values nearer than the windows' width share epochs, which would hide the noise.
-        level_noise=noise_scale(level, lag=window + 1),
+class RiseTrack:
+    """Follows two curves in which lower is better. All it holds after epoch n follows from the first n epochs."""
+
+    def __init__(self, config: OnsetConfig) -> None:
+        """Start with no epochs."""
+        self._config = config
+        self._blocks = [_Block(length) for length in _BLOCKS]
+        self._noise_track = NoiseTrack()
+        self._noise: list[float] = []
+        self._train: list[float] = []
+        self._validation: list[float] = []
+        self._top, self._bottom = -math.inf, math.inf
+        self._found = self._unstable = 0  # epochs in a row
+        self._early = (0, 0.0)
+        self.overfit = False
+
+    @property
+    def height(self) -> float:
+        """What both curves span, from top to bottom, spikes apart: the height of their plot."""
+        return max(self._top - self._bottom, 0.0)
+
+    @property
+    def noise(self) -> float:
+        """Standard deviation of the mean of many validation values, times their square root."""
+        return self._noise[-1] if self._noise else 0.0
+
+    @property
+    def unstable(self) -> bool:
+        """Whether validation has risen credibly for a while, and training with it."""
+        return self._unstable >= self._persistence()
+
+    def update(self, train: float, validation: float) -> None:
+        """Take in one epoch's finite values. The cost does not grow with the epochs."""
+        self._train.append(train)
+        self._validation.append(validation)
+        self._noise.append(self._noise_track.update(validation))
+        rises = [rise for block in self._blocks if (rise := self._measure(block)) is not None]
+        credible = [rise for rise in rises if self._is_credible(rise)]
+        share = self._config.training_share
+        found = any(rise.training <= share * rise.size for rise in credible)
+        self._found = self._found + 1 if found else 0
+        self._unstable = self._unstable + 1 if credible and not found else 0
+        if len(self._validation) < self._config.min_epochs:
+            return
+        if self.overfit:
+            self.overfit = any(self._persists(rise) for rise in rises) and self.has_learnt()
+        elif self._found >= self._persistence():
+            self.overfit = self.has_learnt()
+
+    def has_learnt(self) -> bool:
+        """Whether validation was ever credibly better than at the first epoch."""
+        best = self._blocks[0]
+        if not best.levels:
+            return False
+        lowest = min(best.lowest, best.levels[-1])
+        end = best.lowest_end if best.lowest <= lowest else len(self._validation)
         # A curve that overfits grows noisier: what it learnt before must not be doubted for that.
-        early_noise=_NEIGHBOURS * bend_noise(validation[: max(minimum + 1 + config.persistence, _FEWEST_EARLY)]),
-        scale=metric_scale(lowest, improvement=improvement),
-    )
+        around = min(max(end + self._config.persistence, _FEWEST_EARLY), len(self._validation))
+        if self._early[0] != around:
+            self._early = (around, bend_noise(self._validation[:around]))
+        threshold = max(self._config.min_improvement * self.height, self._config.learning_factor * self._early[1])
+        return self._validation[0] - lowest > threshold
 
+    def noise_threshold(self) -> float:
+        """How many standard errors a rise must measure.
 
-def metric_scale(lowest: float, *, improvement: float) -> float:
-    """Give what a relative rise is relative to, in the metric's unit.
+        The largest of n independent normal values stays below sqrt(2 ln n) of their standard deviations (Donoho and
+        Johnstone 1994): the longer a curve, the higher its noise climbs somewhere.
+        """
+        return self._config.noise_factor * math.sqrt(2 * math.log(max(len(self._validation), 2)))
 
-    A positive loss is compared with its minimum, as is usual (but never with less than 5 % of what was
-    learnt: a loss close to zero makes any rise look large). Where zero means nothing (a loss that may be
-    negative, or a metric turned upside down), it is compared with what was learnt.
-    """
-    learnt = max(improvement, 0.0)
-    return max(lowest, _SCALE_FLOOR * learnt) if lowest > 0 else learnt
+    def hidden_rise(self) -> float:
+        """How large a rise the noise could hide from the longest blocks there are."""
+        lengths = [block.length for block in self._blocks if block.lowest_end] or [_BLOCKS[0]]
+        return self.noise_threshold() * _MIDMEAN_ERROR * self.noise * math.sqrt(2 / max(lengths))
+
+    def _persistence(self) -> int:
+        return min(self._config.persistence, max(_FEWEST_PERSISTENT, len(self._validation) // 10))
+
+    def _measure(self, block: _Block) -> _Rise | None:
+        """Compare the newest block with the lowest before it; None without such a one, or without a rise."""
+        epochs, length = len(self._validation), block.length
+        if epochs < length:
+            return None
+        newest, training = midmean(self._validation[-length:]), midmean(self._train[-length:])
+        block.levels.append(newest)
+        block.training_lowest = min(block.training_lowest, training)
+        if length == _BLOCKS[0]:
+            self._top, self._bottom = max(self._top, newest, training), min(self._bottom, newest, training)
+        end = epochs - length
+        if end >= length and block.levels[end - length] <= block.lowest:
+            block.lowest, block.lowest_end, block.highest_rise = block.levels[end - length], end, 0.0
+        size = newest - block.lowest
+        if size <= _ROUNDING * max(abs(self._top), abs(self._bottom)):
+            return None  # also where there is no lowest yet
+        block.highest_rise = max(block.highest_rise, size)
+        recent = self._blocks[0].levels[-1] - block.lowest
+        return _Rise(
+            size=size,
+            error=self._error(block),
+            age=epochs - block.lowest_end + length / 2,
+            training=training - block.training_lowest,
+            receding=size < _NOT_RECEDING * block.highest_rise,
+            fallen_back=recent < _FALLEN_BACK * size,
+        )
+
+    def _error(self, block: _Block) -> float:
+        """Standard error of a difference of two blocks, from the noise around each."""
+        then = self._noise[min(len(self._noise), block.lowest_end + 20) - 1]
+        return _MIDMEAN_ERROR * math.hypot(then, self.noise) / math.sqrt(block.length)
+
+    def _least(self, rise: _Rise) -> float:
+        """The rise that, going on at its pace, comes to `min_rise` within `horizon` epochs."""
+        pace = rise.age / (rise.age + self._config.horizon)
+        return self._config.min_rise * self.height * pace
+
+    def _is_credible(self, rise: _Rise) -> bool:
+        if rise.receding or rise.fallen_back:
+            return False
+        least = max(self._least(rise), self._config.min_rise * self.height / 2)
+        return rise.size > max(least + rise.error, self.noise_threshold() * rise.error)
+
+    def _persists(self, rise: _Rise) -> bool:
+        threshold = max(self._least(rise), _RELEASE * self.noise_threshold() * rise.error)
+        with_training = rise.training > 2 * self._config.training_share * rise.size
+        return rise.size > threshold and not rise.fallen_back and not with_training

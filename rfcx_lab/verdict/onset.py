@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from rfcx_lab.errors import LabError
 from rfcx_lab.verdict.config import OnsetConfig
-from rfcx_lab.verdict.evidence import Evidence, measure
+from rfcx_lab.verdict.evidence import RiseTrack
+from rfcx_lab.verdict.smoothing import Series, smooth, smoothing_window
 
 Values = Sequence[float] | NDArray[np.floating]
 
@@ -44,6 +45,16 @@ class Verdict:
 
 
 @dataclass(frozen=True)
+class _Levels:
+    """The smoothed validation curve in short; differences in the metric's unit."""
+
+    minimum_epoch: int  # 1-based, last minimiser
+    rise: float  # last - minimum
+    late_improvement: float  # a quarter of the epochs ago - minimum
+    window: int
+
+
+@dataclass(frozen=True)
 class _Ruling:
     status: str
     reason: str
@@ -53,9 +64,9 @@ class _Ruling:
 def find_onset(train_loss: Values, val_loss: Values, config: OnsetConfig | None = None) -> Verdict:
     """Judge a fit by its two curves, one value per epoch, both measured in evaluation mode.
 
-    Overfitting is a lasting rise of the smoothed validation loss over its minimum, larger than
-    `config.min_rise` and than the curve's own noise, while the training loss does not rise with it. The gap
-    between the curves is reported and never decides.
+    Overfitting is a lasting rise of the validation loss over its lowest level, larger than the curve's own noise allows
+    and large enough in the plot (`config.min_rise`), while the training loss does not rise with it. The gap between
+    the curves is reported and never decides.
 
     Raises:
         LabError: the curves differ in length.
@@ -66,8 +77,8 @@ def find_onset(train_loss: Values, val_loss: Values, config: OnsetConfig | None 
         )
     monitor = OnsetMonitor(config)
     for train, validation in zip(train_loss, val_loss, strict=True):
-        monitor.update(train, validation)
-    return monitor.verdict
+        monitor.advance(float(train), float(validation))
+    return monitor.judge()
 
 
 class OnsetMonitor:
@@ -76,101 +87,116 @@ class OnsetMonitor:
     def __init__(self, config: OnsetConfig | None = None) -> None:
         """Start with no epochs."""
         self._config = config or OnsetConfig()
+        self._sign = 1.0 if self._config.mode == "min" else -1.0
         self._train: list[float] = []
         self._validation: list[float] = []
-        self.verdict = Verdict(
-            UNDETERMINED, None, None, None, None, None, None, "There are no epochs.", cause=TOO_SHORT
-        )
+        self._track: RiseTrack | None = RiseTrack(self._config)  # None once a value is not finite
+        self._first_alarm: int | None = None
+        self._since: int | None = None
 
     def update(self, train_loss: float, val_loss: float) -> Verdict:
-        """Take in one epoch's values and judge all so far; the cost grows linearly with the epochs."""
-        sign = 1.0 if self._config.mode == "min" else -1.0
-        self._train.append(sign * float(train_loss))
-        self._validation.append(sign * float(val_loss))
-        self.verdict = self._judge(first_alarm=self.verdict.first_alarm, since=self.verdict.confirmed_epoch)
-        return self.verdict
+        """Take in one epoch's values and judge all so far."""
+        self.advance(float(train_loss), float(val_loss))
+        return self.judge()
 
-    def _judge(self, *, first_alarm: int | None, since: int | None) -> Verdict:
-        train, validation = np.array(self._train), np.array(self._validation)
+    def advance(self, train_loss: float, val_loss: float) -> None:
+        """Take in one epoch's values. The cost does not grow with the epochs."""
+        self._train.append(self._sign * train_loss)
+        self._validation.append(self._sign * val_loss)
+        if not (math.isfinite(train_loss) and math.isfinite(val_loss)):
+            self._track = None
+        if self._track is not None:
+            self._track.update(self._train[-1], self._validation[-1])
+        epoch = len(self._validation)
+        overfit = self._track is not None and self._track.overfit
+        self._since = (self._since or epoch) if overfit else None
+        self._first_alarm = self._first_alarm or self._since
+
+    def judge(self) -> Verdict:
+        """Judge the epochs so far."""
+        validation = np.array(self._validation)
         finite = np.isfinite(validation)
         best = int(np.argmin(np.where(finite, validation, np.inf))) + 1 if finite.any() else None
-        gap = self._validation[-1] - self._train[-1]
-        evidence = None
-        if finite.all() and np.isfinite(train).all():
-            evidence = measure(train, validation, config=self._config)
-        epoch = len(validation)
-        ruling = _decide(evidence, epochs=epoch, first_alarm=first_alarm, config=self._config)
+        gap = self._validation[-1] - self._train[-1] if self._validation else math.nan
+        levels = _measure(validation, self._config) if self._track is not None and len(validation) else None
+        ruling = _decide(
+            self._track, levels, epochs=len(validation), first_alarm=self._first_alarm, config=self._config
+        )
         overfit = ruling.status == OVERFIT
         return Verdict(
             status=ruling.status,
-            onset_epoch=evidence.minimum_epoch if evidence is not None and overfit else None,
+            onset_epoch=levels.minimum_epoch if levels is not None and overfit else None,
             best_epoch=best,
-            rise=evidence.rise if evidence is not None else None,
+            rise=levels.rise if levels is not None else None,
             gap=gap if math.isfinite(gap) else None,
-            first_alarm=epoch if overfit and first_alarm is None else first_alarm,
-            confirmed_epoch=(since or epoch) if overfit else None,
+            first_alarm=self._first_alarm,
+            confirmed_epoch=self._since,
             reason=ruling.reason,
             cause=ruling.cause,
         )
 
 
-def _decide(evidence: Evidence | None, *, epochs: int, first_alarm: int | None, config: OnsetConfig) -> _Ruling:
+def _measure(validation: Series, config: OnsetConfig) -> _Levels:
+    epochs = len(validation)
+    window = smoothing_window(epochs, share=config.smoothing)
+    level = smooth(validation, window=window)
+    minimum = epochs - 1 - int(np.argmin(level[::-1]))
+    quarter_ago = max(0, epochs - 1 - max(config.persistence, epochs // 4))
+    lowest = float(level[minimum])
+    return _Levels(minimum + 1, float(level[-1]) - lowest, float(level[quarter_ago]) - lowest, window)
+
+
+def _decide(
+    track: RiseTrack | None, levels: _Levels | None, *, epochs: int, first_alarm: int | None, config: OnsetConfig
+) -> _Ruling:
     """Apply the rules, most binding first."""
-    if evidence is None:
+    if track is None:
         return _Ruling(UNDETERMINED, "A value is not finite: the fit has failed.", NOT_FINITE)
-    if epochs < config.min_epochs:
+    if epochs < config.min_epochs or levels is None:
         sentence = f"{epochs} epochs are too few to judge: {config.min_epochs} are needed."
-        return _Ruling(UNDETERMINED, sentence, TOO_SHORT)
-    noise = config.noise_factor * evidence.level_noise
-    lasting = evidence.sustained_rise > config.min_rise * evidence.scale
-    credible = lasting and evidence.sustained_rise > noise
-    if credible and evidence.training_rise > config.training_share * evidence.rise:
-        sentence = (
-            f"Training and validation worsen together after epoch {evidence.minimum_epoch}: "
-            "the training is unstable, which is not overfitting."
-        )
+        return _Ruling(UNDETERMINED, sentence if epochs else "There are no epochs.", TOO_SHORT)
+    if track.unstable:
+        sentence = "Training and validation have worsened together: the training is unstable, which is not overfitting."
         return _Ruling(UNDETERMINED, sentence, UNSTABLE)
-    if not _is_learning(evidence, config):
-        return _Ruling(NOT_LEARNING, _NEVER_LEARNT[credible])
-    if credible:
-        return _Ruling(OVERFIT, _describe_overfit(evidence))
-    if lasting or noise > config.max_noise * evidence.scale:
-        size = _percent(noise, evidence.scale)
-        return _Ruling(UNDETERMINED, f"The noise of the curve hides a worsening of up to {size}.", TOO_NOISY)
+    if not track.has_learnt():
+        return _Ruling(NOT_LEARNING, _describe_no_learning(track, levels, config))
+    if track.overfit:
+        return _Ruling(OVERFIT, _describe_overfit(track, levels))
+    hidden = track.hidden_rise()
+    if hidden > config.max_noise * track.height or config.min_rise * track.height < levels.rise < hidden:
+        size = _percent(hidden, track.height)
+        return _Ruling(
+            UNDETERMINED, f"The noise of the curve could hide a worsening by {size} of the plot's height.", TOO_NOISY
+        )
     back = "" if first_alarm is None else f" It had worsened by epoch {first_alarm} and has come back."
-    if _is_still_improving(evidence, epochs=epochs, config=config):
+    if _is_still_improving(track, levels, epochs=epochs, config=config):
         return _Ruling(STILL_IMPROVING, f"Validation was still improving at the last epoch, {epochs}.{back}")
-    size = _percent(evidence.rise, evidence.scale)
-    return _Ruling(NOT_OVERFIT, f"Validation has levelled off, {size} above its best.{back}")
+    size = _percent(levels.rise, track.height)
+    return _Ruling(NOT_OVERFIT, f"Validation has levelled off, {size} of the plot's height above its best.{back}")
 
 
-_NEVER_LEARNT = {
-    False: "Validation was never credibly better than at the first epoch.",
-    True: (
-        "Validation worsens while training does not, and was never credibly better than at the first epoch: what "
-        "generalises was learnt before the first measurement, or not at all."
-    ),
-}
+def _describe_no_learning(track: RiseTrack, levels: _Levels, config: OnsetConfig) -> str:
+    if levels.rise > max(config.min_rise * track.height, track.hidden_rise()):
+        return (
+            "Validation worsens while training does not, and was never credibly better than at the first epoch: what "
+            "generalises was learnt before the first measurement, or not at all."
+        )
+    return "Validation was never credibly better than at the first epoch."
 
 
-def _describe_overfit(evidence: Evidence) -> str:
+def _describe_overfit(track: RiseTrack, levels: _Levels) -> str:
     return (
-        f"Validation is {_percent(evidence.rise, evidence.scale)} worse than at its best, around epoch "
-        f"{evidence.minimum_epoch}, and stays so, while training has not worsened with it."
+        f"Validation has risen from its best, around epoch {levels.minimum_epoch}, by "
+        f"{_percent(levels.rise, track.height)} of the plot's height and stays there, while training has not risen with it."
     )
 
 
-def _is_learning(evidence: Evidence, config: OnsetConfig) -> bool:
-    threshold = max(config.min_improvement * evidence.scale, config.noise_factor * evidence.early_noise)
-    return evidence.improvement > threshold
-
-
-def _is_still_improving(evidence: Evidence, *, epochs: int, config: OnsetConfig) -> bool:
+def _is_still_improving(track: RiseTrack, levels: _Levels, *, epochs: int, config: OnsetConfig) -> bool:
     """Whether the best stands at the end and is credibly better than a quarter of the epochs ago."""
-    near_end = epochs - evidence.minimum_epoch < max(config.persistence, epochs // 10)
-    threshold = max(config.min_improvement * evidence.scale, 0.5 * config.noise_factor * evidence.level_noise)
-    return near_end and evidence.late_improvement > threshold
+    near_end = epochs - levels.minimum_epoch < max(config.persistence, epochs // 10)
+    error = track.noise * math.sqrt(2 / levels.window)
+    return near_end and levels.late_improvement > max(config.min_improvement * track.height, 2 * error)
 
 
 def _percent(part: float, whole: float) -> str:
-    return f"{100 * part / whole:.1f} %" if whole > 0 else "immeasurably"
+    return f"{100 * part / whole:.1f} %" if whole > 0 else "0 %"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -37,29 +40,78 @@ def _median_of_three(values: Series) -> Series:
     return np.concatenate([inner[:1], inner, inner[-1:]])
 
 
-def noise_scale(values: Series, *, lag: int) -> float:
-    """Robust standard deviation of what is not trend, in the curve's unit; 0 where too few values tell.
+def midmean(values: Sequence[float]) -> float:
+    """Mean without the lowest and the highest quarter: a spike in it leaves no trace, a trend does."""
+    ordered = sorted(values)
+    cut = max(len(ordered) // 4, 1) if len(ordered) > 2 else 0
+    kept = ordered[cut : len(ordered) - cut]
+    return sum(kept) / len(kept)
 
-    From the third differences over `lag` epochs: a parabola leaves nothing of itself, and noise correlated
-    over fewer epochs than the lag stays whole. Their median is unmoved by the few that straddle a steep
-    start.
+
+def bend_noise(values: Sequence[float]) -> float:
+    """Robust standard deviation of single values about a trend, in the curve's unit.
+
+    From how far each value stands from the middle of its neighbours: a straight descent leaves nothing of itself.
+    Correlated noise is underrated.
     """
-    lag = min(lag, (len(values) - 2) // 5)
-    if lag < 1:
+    return _spread([_bend(values, i, lag=1) for i in range(2, len(values))])
+
+
+def _bend(values: Sequence[float], last: int, *, lag: int) -> float:
+    return abs(values[last - lag] - (values[last - 2 * lag] + values[last]) / 2)
+
+
+def _spread(bends: Sequence[float]) -> float:
+    """Standard deviation of uncorrelated values whose absolute bends these are; 0 for none."""
+    if not bends:
         return 0.0
-    inner = values[2 * lag : -lag] - values[lag : -2 * lag]
-    difference = values[3 * lag :] - values[: -3 * lag] - 3 * inner
-    # 1.4826: from the median absolute deviation to a normal's standard deviation; 20 = 1 + 9 + 9 + 1.
-    return float(1.4826 * np.median(np.abs(difference)) / np.sqrt(20))
+    ordered, half = sorted(bends), len(bends) // 2
+    middle = ordered[half] if len(bends) % 2 else (ordered[half - 1] + ordered[half]) / 2
+    # 1.4826: from the median absolute deviation to a normal's standard deviation; 1.5 = 1 + 1/4 + 1/4.
+    return 1.4826 * middle / math.sqrt(1.5)
 
 
-def bend_noise(values: Series) -> float:
-    """Robust standard deviation of single values, in the curve's unit, for stretches of a dozen epochs.
+class NoiseTrack:
+    """Noise of a growing curve: the standard deviation that the mean of many values has, times their square root.
 
-    From the second differences: a straight descent leaves nothing of itself, and their median is steadier over few
-    values than that of `noise_scale`. Correlated noise is underrated.
+    Noise that is correlated from epoch to epoch averages out more slowly than it scatters. It is taken for AR(1): the
+    bends over 3 epochs hold more of it than those over 1, by 1 + 2 phi of variance (to 5 % of phi up to .5), which
+    gives the correlation phi, and sigma * sqrt((1 + phi) / (1 - phi)) the noise wanted. Few epochs tell nothing of phi;
+    until about `_ENOUGH` of them stand, it leans on `_CORRELATION`, the middle of what the ladders on record show.
     """
-    if len(values) < 3:
-        return 0.0
-    bends = values[2:] - 2 * values[1:-1] + values[:-2]
-    return float(1.4826 * np.median(np.abs(bends)) / np.sqrt(6))  # 6 = 1 + 4 + 1
+
+    _NEAR, _FAR = 40, 120  # epochs: the noise of now, steadied by that of longer
+    _CORRELATION = 0.2
+    _ENOUGH = 60
+    _STRONGEST = 0.8
+
+    def __init__(self) -> None:
+        """Start with no epochs."""
+        self._values: list[float] = []
+        self._short: list[float] = []  # bends over 1 epoch
+        self._long: list[float] = []  # bends over 3 epochs
+
+    def update(self, value: float) -> float:
+        """Take in a value, give the noise of the curve so far, in its unit; 0 where too few values tell."""
+        self._values.append(value)
+        epochs = len(self._values)
+        if epochs >= 3:
+            self._short.append(_bend(self._values, epochs - 1, lag=1))
+        if epochs >= 7:
+            self._long.append(_bend(self._values, epochs - 1, lag=3))
+        if epochs < 5:
+            return 0.0
+        near, far = _spread(self._short[-self._NEAR :]), _spread(self._short[-self._FAR :])
+        near_long, far_long = _spread(self._long[-self._NEAR :]), _spread(self._long[-self._FAR :])
+        share = min(epochs, self._FAR) ** 3
+        trust = share / (share + self._ENOUGH**3) if epochs >= 9 else 0.0
+        shown = ((far_long / far) ** 2 - 1) / 2 if far > 0 else 0.0
+        correlation = trust * min(max(shown, 0.0), self._STRONGEST) + (1 - trust) * self._CORRELATION
+        short = math.sqrt(near * far) * _whole(correlation)
+        long = math.sqrt(near_long * far_long) * _whole(correlation**3)
+        return short ** (1 - trust) * long**trust * math.sqrt((1 + correlation) / (1 - correlation))
+
+
+def _whole(correlation: float) -> float:
+    """What the bends lose when neighbours are so correlated, made good."""
+    return math.sqrt(1.5 / (1.5 - 2 * correlation + correlation**2 / 2))
