@@ -30,7 +30,7 @@ class OnsetConfig:
     horizon: int = 30
     # Epochs in a row in which a rise must be found; a tenth of the epochs so far where that is fewer, but never below 3.
     persistence: int = 8
-    # A rise counts from so many standard errors times sqrt(2 ln n) after n epochs. Set so that at most 3 of 100 curves
+    # A rise counts from so many standard errors times sqrt(2 ln n) after n epochs. Set so that at most 4 of 100 curves
     # of pure noise as in the ladders on record (AR(1), phi up to .35) are called overfit at any of 30 to 250 epochs.
     noise_factor: float = 1.4
     learning_factor: float = 3.5  # the best counts as better than the first epoch from so many standard deviations

@@ -13,6 +13,7 @@ _BLOCKS = (3, 5, 8, 12, 20, 32)
 _MIDMEAN_ERROR = 1.1  # standard error of a midmean, in those of a mean of normal values
 _FEWEST_PERSISTENT = 3
 _FEWEST_EARLY = 9  # epochs: fewer tell little of the noise
+_LITTLE_AFTER = 5  # epochs
 # Once overfit, it stays so for as long as the rise stands above its noise by half of what found it, so that a single
 # value at the edge does not take it back.
 _RELEASE = 0.5
@@ -84,7 +85,9 @@ class RiseTrack:
         share = self._config.training_share
         found = any(rise.training <= share * rise.size for rise in credible)
         self._found = self._found + 1 if found else 0
-        self._unstable = self._unstable + 1 if credible and not found else 0
+        # A bump of training that is over still stands in the longer blocks: no reason to find a rise, none to speak of it.
+        together = credible and not found and self._training_up() > share * min(rise.size for rise in credible)
+        self._unstable = self._unstable + 1 if together else 0
         if len(self._validation) < self._config.min_epochs:
             return
         if self.overfit:
@@ -100,7 +103,7 @@ class RiseTrack:
         lowest = min(best.lowest, best.levels[-1])
         end = best.lowest_end if best.lowest <= lowest else len(self._validation)
         # A curve that overfits grows noisier: what it learnt before must not be doubted for that.
-        around = min(max(end + self._config.persistence, _FEWEST_EARLY), len(self._validation))
+        around = min(max(end + _LITTLE_AFTER, _FEWEST_EARLY), len(self._validation))
         if self._early[0] != around:
             self._early = (around, bend_noise(self._validation[:around]))
         threshold = max(self._config.min_improvement * self.height, self._config.learning_factor * self._early[1])
@@ -121,6 +124,9 @@ class RiseTrack:
 
     def _persistence(self) -> int:
         return min(self._config.persistence, max(_FEWEST_PERSISTENT, len(self._validation) // 10))
+
+    def _training_up(self) -> float:
+        return midmean(self._train[-_BLOCKS[0] :]) - self._blocks[0].training_lowest
 
     def _measure(self, block: _Block) -> _Rise | None:
         """Compare the newest block with the lowest before it; None without such a one, or without a rise."""

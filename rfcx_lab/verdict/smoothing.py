@@ -81,9 +81,11 @@ class NoiseTrack:
     """
 
     _NEAR, _FAR = 40, 120  # epochs: the noise of now, steadied by that of longer
+    _FARTHEST = 1.25
     _CORRELATION = 0.2
     _ENOUGH = 60
     _STRONGEST = 0.8
+    _STRAIGHT = 12.0  # a parabola bends 9 times as far over 3 epochs; more: points read off a figure, joined by lines
 
     def __init__(self) -> None:
         """Start with no epochs."""
@@ -105,11 +107,17 @@ class NoiseTrack:
         near_long, far_long = _spread(self._long[-self._NEAR :]), _spread(self._long[-self._FAR :])
         share = min(epochs, self._FAR) ** 3
         trust = share / (share + self._ENOUGH**3) if epochs >= 9 else 0.0
+        if near_long > self._STRAIGHT * near:
+            trust = 1.0
         shown = ((far_long / far) ** 2 - 1) / 2 if far > 0 else 0.0
         correlation = trust * min(max(shown, 0.0), self._STRONGEST) + (1 - trust) * self._CORRELATION
-        short = math.sqrt(near * far) * _whole(correlation)
-        long = math.sqrt(near_long * far_long) * _whole(correlation**3)
+        short = self._steady(near, far) * _whole(correlation)
+        long = self._steady(near_long, far_long) * _whole(correlation**3)
         return short ** (1 - trust) * long**trust * math.sqrt((1 + correlation) / (1 - correlation))
+
+    def _steady(self, near: float, far: float) -> float:
+        """Draw the noise of now to that of longer, but by little: a lower learning rate makes it smaller for good."""
+        return near * min(max(math.sqrt(far / near), 1 / self._FARTHEST), self._FARTHEST) if near > 0 else 0.0
 
 
 def _whole(correlation: float) -> float:
