@@ -85,7 +85,7 @@ class RiseTrack:
         share = self._config.training_share
         found = any(rise.training <= share * rise.size for rise in credible)
         self._found = self._found + 1 if found else 0
-        # A bump of training that is over still stands in the longer blocks: no reason to find a rise, none to speak of it.
+        # A bump of training that is over still stands in the longer blocks: no reason to find a rise or to speak of it.
         together = credible and not found and self._training_up() > share * min(rise.size for rise in credible)
         self._unstable = self._unstable + 1 if together else 0
         if len(self._validation) < self._config.min_epochs:
@@ -106,8 +106,12 @@ class RiseTrack:
         around = min(max(end + _LITTLE_AFTER, _FEWEST_EARLY), len(self._validation))
         if self._early[0] != around:
             self._early = (around, bend_noise(self._validation[:around]))
-        threshold = max(self._config.min_improvement * self.height, self._config.learning_factor * self._early[1])
-        return self._validation[0] - lowest > threshold
+        least = self._config.min_improvement * self.height
+        if self._validation[0] - lowest > max(least, self._config.learning_factor * self._early[1]):
+            return True
+        factor = self.noise_threshold()
+        fallen = [block for block in self._blocks[1:] if block.lowest_end]  # means say more where single values scatter
+        return any(block.levels[0] - block.lowest > max(least, factor * self._error(block)) for block in fallen)
 
     def noise_threshold(self) -> float:
         """How many standard errors a rise must measure.

@@ -187,7 +187,7 @@ def _describe_no_learning(track: RiseTrack, levels: _Levels, config: OnsetConfig
 def _describe_overfit(track: RiseTrack, levels: _Levels) -> str:
     return (
         f"Validation has risen from its best, around epoch {levels.minimum_epoch}, by "
-        f"{_percent(levels.rise, track.height)} of the plot's height and stays there, while training has not risen with it."
+        f"{_percent(levels.rise, track.height)} of the plot's height and stays up; training has not risen with it."
     )
 
 

@@ -107,7 +107,7 @@ class NoiseTrack:
         near_long, far_long = _spread(self._long[-self._NEAR :]), _spread(self._long[-self._FAR :])
         share = min(epochs, self._FAR) ** 3
         trust = share / (share + self._ENOUGH**3) if epochs >= 9 else 0.0
-        if near_long > self._STRAIGHT * near:
+        if near_long > self._STRAIGHT * near and epochs >= self._NEAR / 2:
             trust = 1.0
         shown = ((far_long / far) ** 2 - 1) / 2 if far > 0 else 0.0
         correlation = trust * min(max(shown, 0.0), self._STRONGEST) + (1 - trust) * self._CORRELATION

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import math
+import os
+import subprocess
+import sys
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from rfcx_lab.errors import LabError
 from rfcx_lab.verdict import OnsetConfig, OnsetMonitor, find_onset
-from tests.verdict.synthetic import Truth, noise
+from rfcx_lab.verdict.record import read_record
+from tests.conftest import ROOT
+from tests.verdict.synthetic import Series, Truth, noise
 
 SEEDS = range(20)
 
@@ -54,15 +62,20 @@ def test_plateau_is_not_overfit() -> None:
     assert share("not_overfit", Truth(scale=0.005)) >= 0.9
 
 
-@pytest.mark.parametrize("correlation", [0.0, 0.5])
-def test_noise_alone_seldom_alarms(correlation: float) -> None:
-    alarms = 0
-    for seed in range(60):
+# Of the ladders on record: 1 to 4 % of the plot's height, 4.5 at most, correlated by 0 to .35.
+@pytest.mark.parametrize(("scale", "correlation"), [(0.02, 0.35), (0.04, 0.0), (0.04, 0.35)])
+@pytest.mark.parametrize("learns", [True, False])
+@pytest.mark.parametrize("epochs", [30, 100])
+def test_noise_alone_is_hardly_ever_overfitting(epochs: int, learns: bool, scale: float, correlation: float) -> None:
+    verdicts = []
+    for seed in range(100):
+        train, validation = Truth(epochs=epochs, onset=epochs // 3, scale=0.0).curves(0)
+        level = validation if learns else np.full(epochs, 3.2)
+        height = max(train.max(), level.max()) - min(train.min(), level.min())
         rng = np.random.default_rng(seed)
-        train, validation = Truth(scale=0.0).curves(0)
-        validation = validation + noise(rng, 50, scale=0.05, correlation=correlation)
-        alarms += find_onset(train, validation).first_alarm is not None
-    assert alarms <= 12
+        verdicts.append(find_onset(train, level + noise(rng, epochs, scale=scale * height, correlation=correlation)))
+    assert sum(verdict.status == "overfit" for verdict in verdicts) <= 4
+    assert sum(verdict.first_alarm is not None for verdict in verdicts) <= 9
 
 
 def test_minimum_at_the_end_is_censored() -> None:
@@ -76,9 +89,9 @@ def test_minimum_at_the_end_is_censored() -> None:
 
 def test_flat_noise_is_not_learning() -> None:
     verdicts = [
-        find_onset(np.linspace(3, 2, 40), 3.18 + noise(np.random.default_rng(s), 40, scale=0.02)) for s in SEEDS
+        find_onset(np.linspace(3, 2, 40), 3.18 + noise(np.random.default_rng(s), 40, scale=0.02)) for s in range(60)
     ]
-    assert np.mean([verdict.status == "not_learning" for verdict in verdicts]) >= 0.85
+    assert np.mean([verdict.status == "not_learning" for verdict in verdicts]) >= 0.7
 
 
 def test_rise_from_the_first_epoch_is_not_learning_and_says_so() -> None:
@@ -113,6 +126,24 @@ def test_learning_rate_drop_does_not_alarm() -> None:
         assert verdict.status == "not_overfit"
 
 
+@pytest.mark.parametrize("cycle", [10, 25])
+def test_warm_restart_is_no_overfitting(cycle: int) -> None:
+    for seed in SEEDS:
+        train, validation = Truth(epochs=100, onset=40, scale=0.003).curves(seed)
+        heat = (1 + np.cos(np.pi * (np.arange(100) % cycle) / cycle)) / 2
+        verdict = find_onset(train + 0.5 * heat, validation + 0.2 * heat)
+        assert verdict.status not in ("overfit", "not_learning")
+        if cycle == 10:  # in a long cycle, what training gains by itself hides that the restart raised it
+            assert verdict.first_alarm is None
+
+
+@pytest.mark.parametrize(("at", "width"), [(15, 2), (30, 2), (41, 3), (80, 4)])
+def test_short_burst_changes_nothing(at: int, width: int) -> None:
+    train, validation = Truth(epochs=100, onset=30, scale=0.005).curves(3)
+    validation[at : at + width] *= 1.5
+    assert find_onset(train, validation).first_alarm is None
+
+
 def test_descent_after_a_rise_is_recognised() -> None:
     train, validation = Truth(epochs=90, onset=20, scale=0.003).curves(1)
     epoch = np.arange(90)
@@ -124,8 +155,8 @@ def test_descent_after_a_rise_is_recognised() -> None:
     assert "come back" in after.reason
 
 
-def test_rise_within_the_noise_is_undetermined() -> None:
-    causes = [find_onset(*Truth(rise=0.07, scale=0.04).curves(seed)).cause for seed in SEEDS]
+def test_noise_that_could_hide_any_rise_is_undetermined() -> None:
+    causes = [find_onset(*Truth(epochs=30, onset=12, rise=0.07, scale=0.08).curves(seed)).cause for seed in SEEDS]
     assert causes.count("too_noisy") >= len(causes) / 2
 
 
@@ -147,6 +178,26 @@ def test_too_short_is_undetermined() -> None:
     for epochs in range(10):
         verdict = find_onset(train[:epochs], validation[:epochs])
         assert (verdict.status, verdict.cause) == ("undetermined", "too_short")
+
+
+@pytest.mark.parametrize("level", [0.0, 2.5, -1.0])
+def test_constant_curves_are_not_learning(level: float) -> None:
+    verdict = find_onset([level] * 30, [level] * 30)
+    assert (verdict.status, verdict.rise, verdict.gap, verdict.first_alarm) == ("not_learning", 0.0, 0.0, None)
+
+
+def test_rounding_is_no_rise() -> None:
+    values = 0.1 + 1e-16 * np.arange(60)
+    values[0] = 0.2
+    assert find_onset(values, values).first_alarm is None
+
+
+def test_nothing_finite_and_nothing_at_all_are_undetermined() -> None:
+    verdict = find_onset([math.nan] * 20, [math.nan] * 20)
+    assert (verdict.status, verdict.cause, verdict.best_epoch) == ("undetermined", "not_finite", None)
+    verdict = find_onset([], [])
+    assert (verdict.status, verdict.cause, verdict.best_epoch) == ("undetermined", "too_short", None)
+    assert verdict.reason == "There are no epochs."
 
 
 def test_unequal_lengths_raise() -> None:
@@ -212,7 +263,9 @@ def test_best_epoch_is_the_raw_minimum() -> None:
     assert find_onset(train, validation).best_epoch == 31
 
 
-@pytest.mark.parametrize("field", [{"mode": "up"}, {"min_rise": 0.0}, {"persistence": 0}, {"min_epochs": 2}])
+@pytest.mark.parametrize(
+    "field", [{"mode": "up"}, {"min_rise": 0.0}, {"persistence": 0}, {"min_epochs": 2}, {"horizon": -1}]
+)
 def test_bad_threshold_raises(field: dict[str, object]) -> None:
     with pytest.raises(LabError, match=f"onset.{next(iter(field))}"):
         OnsetConfig(**field)  # type: ignore[arg-type]
@@ -228,3 +281,117 @@ def test_noise_that_grows_while_overfitting_does_not_hide_the_learning(seed: int
     verdict = find_onset(np.linspace(3.0, 0.1, 50), val)
     assert verdict.status == "overfit"
     assert verdict.onset_epoch == pytest.approx(6, abs=3)
+
+
+# Read off their plots before the detector saw them. Between the lists lie LSTM 32, whose loss turns by little or not,
+# and a few fits whose rise stands within their own scatter.
+RECORDS = {
+    "ladder-esc50": {"flat": ["LSTM 8"], "open": ["LSTM 32"], "doubtful": []},
+    "ladder-soundscape": {
+        "flat": ["LSTM 8"],
+        "open": ["LSTM 32"],
+        "doubtful": ["+ Dense 128 5", "+ head dropout 0", "+ LSTM dropout 2", "+ LSTM dropout 4"],
+    },
+}
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_fits_on_record_are_what_they_look_like(name: str) -> None:
+    record = read_record(ROOT / "experiments" / name / "curves.csv.gz")
+    seen = RECORDS[name]
+    for rung, fits in record.curves.items():
+        for curves in fits:
+            verdict = find_onset(curves.train_loss, curves.val_loss)
+            fit = f"{rung} {curves.repeat}"
+            if rung in seen["flat"]:
+                assert verdict.status in ("still_improving", "not_overfit") and verdict.first_alarm is None, fit
+            elif rung not in seen["open"] and fit not in seen["doubtful"]:
+                assert verdict.status == "overfit", fit
+            assert verdict.status != "not_learning", fit
+
+
+Rule = Callable[[Series, Series], bool]
+
+
+def _patience(train: Series, val: Series) -> bool:
+    return len(val) - 1 - int(np.argmin(val)) >= 10
+
+
+STAND_INS: dict[str, Rule] = {
+    "gap above 5 %": lambda train, val: val[-1] > 1.05 * train[-1],
+    "patience": _patience,
+    "final rise above 5 %": lambda train, val: val[-1] > 1.05 * val.min(),
+    "always": lambda train, val: True,
+    "never": lambda train, val: False,
+}
+
+
+def acceptance(rule: Rule) -> dict[str, float]:
+    """Share of right answers per kind of curve. A detector is accepted from .9 on every one."""
+    kinds = {
+        "rising": (True, Truth(rise=0.3, scale=0.01)),
+        "rising by little": (True, Truth(epochs=100, onset=30, rise=0.1, scale=0.003)),
+        "gap without a rise": (False, Truth(scale=0.003)),
+        "noisy plateau": (False, Truth(epochs=80, scale=0.04)),
+    }
+    answers = {}
+    for kind, (overfit, truth) in kinds.items():
+        answers[kind] = float(np.mean([rule(*truth.curves(seed)) == overfit for seed in SEEDS]))
+    return answers
+
+
+def test_detector_is_accepted() -> None:
+    answers = acceptance(lambda train, val: find_onset(train, val).status == "overfit")
+    assert min(answers.values()) >= 0.9, answers
+
+
+@pytest.mark.parametrize("name", STAND_INS)
+def test_stand_in_is_rejected(name: str) -> None:
+    assert min(acceptance(STAND_INS[name]).values()) < 0.9
+
+
+DATA = Path(os.environ.get("RFCX_LAB_DATA", "data")) / "histories"
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="labelled histories are not at hand (RFCX_LAB_DATA)")
+@pytest.mark.parametrize(("every", "scale"), [(10, 0.0), (10, 0.005), (20, 0.0)])
+def test_labelled_histories(every: int, scale: float) -> None:
+    """As they are, thinned out, with noise: macro-F1 at least .96; the first alarm seldom comes before the best."""
+    made = []
+    for path in sorted(DATA.rglob("*.json")):
+        document = json.loads(path.read_text())
+        train, val = (np.array(document[document[key]])[::every] for key in ("train_metric", "monitor_metric"))
+        height = max(train.max(), val.max()) - min(train.min(), val.min())
+        val = val + noise(np.random.default_rng(len(made)), len(val), scale=scale * height, correlation=0.0)
+        verdict = find_onset(train, val)
+        early = verdict.first_alarm is not None and verdict.first_alarm <= int(np.argmin(val))
+        made.append((path.parent.name == "overfit", verdict.status == "overfit", early))
+    label, said, early = np.array(made).T
+    assert len(label) == 419 and label.sum() == 44
+    scores = [2 * np.sum(a & b) / (np.sum(a) + np.sum(b)) for a, b in ((label, said), (~label, ~said))]
+    assert np.mean(scores) >= 0.96
+    assert early.mean() <= 0.025
+
+
+def test_benchmark_measures_what_it_reads(tmp_path: Path) -> None:
+    """Six histories: four right for certain, an overfit one that is flat, a flat one that is overfit."""
+    rising, flat = Truth(rise=0.5, scale=0.005), Truth(scale=0.005)
+    for label, truth, seeds in (("overfit", rising, (0, 1)), ("non_overfit", flat, (0, 1))):
+        for seed in seeds:
+            _write_history(tmp_path / "deep" / label / f"training_log_known_{seed}.json", truth, seed)
+    _write_history(tmp_path / "overfit" / "training_log_wrong_0.json", flat, 2)
+    _write_history(tmp_path / "non_overfit" / "training_log_wrong_1.json", rising, 2)
+    command = [sys.executable, "benchmarks/onset.py", "--histories", str(tmp_path)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    made = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
+    assert "6 histories, 3 of them overfit" in made
+    assert "| find_onset | 0.667 | 0.667 [0.300, 0.903] |" in made
+    assert "| known, overfit | 2 of 2 |" in made and "| wrong, overfit | 0 of 1 |" in made
+    assert "| patience 5 | 0.333 | 0.500" in made
+
+
+def _write_history(path: Path, truth: Truth, seed: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    train, val = (values.tolist() for values in truth.curves(seed))
+    document = {"train_metric": "loss", "monitor_metric": "val_loss", "loss": train, "val_loss": val}
+    path.write_text(json.dumps(document))
