@@ -71,9 +71,14 @@ class RiseTrack:
         return self._noise[-1] if self._noise else 0.0
 
     @property
+    def persistence(self) -> int:
+        """Epochs in a row that a rise must last."""
+        return min(self._config.persistence, max(_FEWEST_PERSISTENT, len(self._validation) // 10))
+
+    @property
     def unstable(self) -> bool:
         """Whether validation has risen credibly for a while, and training with it."""
-        return self._unstable >= self._persistence()
+        return self._unstable >= self.persistence
 
     def update(self, train: float, validation: float) -> None:
         """Take in one epoch's finite values. The cost does not grow with the epochs."""
@@ -92,7 +97,7 @@ class RiseTrack:
             return
         if self.overfit:
             self.overfit = any(self._persists(rise) for rise in rises) and self.has_learnt()
-        elif self._found >= self._persistence():
+        elif self._found >= self.persistence:
             self.overfit = self.has_learnt()
 
     def has_learnt(self) -> bool:
@@ -125,9 +130,6 @@ class RiseTrack:
         """How large a rise the noise could hide from the longest blocks there are."""
         lengths = [block.length for block in self._blocks if block.lowest_end] or [_BLOCKS[0]]
         return self.noise_threshold() * _MIDMEAN_ERROR * self.noise * math.sqrt(2 / max(lengths))
-
-    def _persistence(self) -> int:
-        return min(self._config.persistence, max(_FEWEST_PERSISTENT, len(self._validation) // 10))
 
     def _training_up(self) -> float:
         return midmean(self._train[-_BLOCKS[0] :]) - self._blocks[0].training_lowest

@@ -50,6 +50,7 @@ class _Levels:
 
     minimum_epoch: int  # 1-based, last minimiser
     rise: float  # last - minimum
+    sustained_rise: float  # the same for the lowest of the last epochs
     late_improvement: float  # a quarter of the epochs ago - minimum
     window: int
 
@@ -118,7 +119,9 @@ class OnsetMonitor:
         finite = np.isfinite(validation)
         best = int(np.argmin(np.where(finite, validation, np.inf))) + 1 if finite.any() else None
         gap = self._validation[-1] - self._train[-1] if self._validation else math.nan
-        levels = _measure(validation, self._config) if self._track is not None and len(validation) else None
+        levels = None
+        if self._track is not None and len(validation):
+            levels = _measure(validation, persistence=self._track.persistence, config=self._config)
         ruling = _decide(
             self._track, levels, epochs=len(validation), first_alarm=self._first_alarm, config=self._config
         )
@@ -136,14 +139,20 @@ class OnsetMonitor:
         )
 
 
-def _measure(validation: Series, config: OnsetConfig) -> _Levels:
+def _measure(validation: Series, *, persistence: int, config: OnsetConfig) -> _Levels:
     epochs = len(validation)
     window = smoothing_window(epochs, share=config.smoothing)
     level = smooth(validation, window=window)
     minimum = epochs - 1 - int(np.argmin(level[::-1]))
     quarter_ago = max(0, epochs - 1 - max(config.persistence, epochs // 4))
     lowest = float(level[minimum])
-    return _Levels(minimum + 1, float(level[-1]) - lowest, float(level[quarter_ago]) - lowest, window)
+    return _Levels(
+        minimum_epoch=minimum + 1,
+        rise=float(level[-1]) - lowest,
+        sustained_rise=float(level[-max(window, persistence) :].min()) - lowest,
+        late_improvement=float(level[quarter_ago]) - lowest,
+        window=window,
+    )
 
 
 def _decide(
@@ -163,11 +172,14 @@ def _decide(
     if track.overfit:
         return _Ruling(OVERFIT, _describe_overfit(track, levels))
     hidden = track.hidden_rise()
-    if hidden > config.max_noise * track.height or config.min_rise * track.height < levels.rise < hidden:
+    if hidden > config.max_noise * track.height:
         size = _percent(hidden, track.height)
-        return _Ruling(
-            UNDETERMINED, f"The noise of the curve could hide a worsening by {size} of the plot's height.", TOO_NOISY
-        )
+        sentence = f"The noise of the curve could hide a worsening by {size} of the plot's height."
+        return _Ruling(UNDETERMINED, sentence, TOO_NOISY)
+    if levels.sustained_rise > config.min_rise * track.height:
+        size = _percent(levels.rise, track.height)
+        sentence = f"Validation stands {size} of the plot's height above its best, but its noise could lift it so far."
+        return _Ruling(UNDETERMINED, sentence, TOO_NOISY)
     back = "" if first_alarm is None else f" It had worsened by epoch {first_alarm} and has come back."
     if _is_still_improving(track, levels, epochs=epochs, config=config):
         return _Ruling(STILL_IMPROVING, f"Validation was still improving at the last epoch, {epochs}.{back}")

@@ -308,6 +308,8 @@ def test_fits_on_record_are_what_they_look_like(name: str) -> None:
             elif rung not in seen["open"] and fit not in seen["doubtful"]:
                 assert verdict.status == "overfit", fit
             assert verdict.status != "not_learning", fit
+            if fit in seen["doubtful"]:
+                assert (verdict.status, verdict.cause) == ("undetermined", "too_noisy"), fit
 
 
 Rule = Callable[[Series, Series], bool]
