@@ -18,6 +18,7 @@ _LITTLE_AFTER = 5  # epochs
 # value at the edge does not take it back.
 _RELEASE = 0.5
 _NOT_RECEDING = 0.75  # share of its highest so far at which a rise must still stand to be found
+_NOT_FALLING, _A_WHILE = 0.6, 12  # the same share for the newest values, of the highest in so many epochs
 _FALLEN_BACK = 0.25  # share of a block's rise below which the newest values deny it
 _ROUNDING = 1e-9  # share of the values' size below which a difference is none
 
@@ -131,6 +132,11 @@ class RiseTrack:
         lengths = [block.length for block in self._blocks if block.lowest_end] or [_BLOCKS[0]]
         return self.noise_threshold() * _MIDMEAN_ERROR * self.noise * math.sqrt(2 / max(lengths))
 
+    def _recedes(self, lowest: float) -> bool:
+        """Whether validation stands lower than a while ago; longer blocks still climb after a jump that is over."""
+        recent = [level - lowest for level in self._blocks[1].levels[-_A_WHILE:]]
+        return bool(recent) and recent[-1] < _NOT_FALLING * max(recent)
+
     def _training_up(self) -> float:
         return midmean(self._train[-_BLOCKS[0] :]) - self._blocks[0].training_lowest
 
@@ -157,7 +163,7 @@ class RiseTrack:
             error=self._error(block),
             age=epochs - block.lowest_end + length / 2,
             training=training - block.training_lowest,
-            receding=size < _NOT_RECEDING * block.highest_rise,
+            receding=size < _NOT_RECEDING * block.highest_rise or self._recedes(block.lowest),
             fallen_back=recent < _FALLEN_BACK * size,
         )
 

@@ -144,6 +144,16 @@ def test_short_burst_changes_nothing(at: int, width: int) -> None:
     assert find_onset(train, validation).first_alarm is None
 
 
+@pytest.mark.parametrize("at", [85, 100])
+def test_jump_that_recedes_is_no_overfitting(at: int) -> None:
+    """Up within one epoch, back within twenty: high for as long as a rise must last, but falling all the while."""
+    for seed in SEEDS:
+        train, validation = Truth(epochs=150, onset=40, scale=0.003).curves(seed)
+        after = np.arange(150) - at
+        validation = validation + 0.8 * (after >= 0) * np.exp(-np.clip(after, 0, None) / 6)
+        assert find_onset(train, validation).first_alarm is None
+
+
 def test_descent_after_a_rise_is_recognised() -> None:
     train, validation = Truth(epochs=90, onset=20, scale=0.003).curves(1)
     epoch = np.arange(90)
