@@ -18,6 +18,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +176,7 @@ def compare(title: str, histories: Sequence[History]) -> None:
     print_table(f"{title}: stopping", STOPPING, [[name, *stopping_row(made)] for name, made in outcomes.items()])
     print(f"\n{PUBLISHED}")
     print_tasks(title, outcomes[DETECTOR])
+    print_lengths(title, outcomes[DETECTOR])
 
 
 def print_tasks(title: str, outcomes: Sequence[Outcome]) -> None:
@@ -186,6 +188,18 @@ def print_tasks(title: str, outcomes: Sequence[Outcome]) -> None:
         label = "not overfit" if negative else "overfit"
         rows.append([f"{task}, {label}", f"{sum(o.right for o in own)} of {len(own)}", *stopping_row(own)])
     print_table(f"{title}: {DETECTOR} per task", ["right", *STOPPING], rows)
+
+
+def print_lengths(title: str, outcomes: Sequence[Outcome]) -> None:
+    """Print the same by the curves' length: a rise of the same size is slower in a longer one."""
+    rows = []
+    for low, high in pairwise((1, 60, 150, 300, 10**9)):
+        for overfit, label in ((True, "overfit"), (False, "not overfit")):
+            own = [o for o in outcomes if low <= len(o.history.val) < high and o.history.overfit is overfit]
+            if own:
+                name = f"{low} epochs and more, {label}"
+                rows.append([name, f"{sum(o.right for o in own)} of {len(own)}", *stopping_row(own)])
+    print_table(f"{title}: {DETECTOR} per length", ["right", *STOPPING], rows)
 
 
 def compare_degraded(histories: Sequence[History]) -> None:
