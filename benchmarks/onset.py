@@ -16,7 +16,6 @@ import json
 import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -27,6 +26,7 @@ from onset_curves import History
 from onset_degraded import DEGRADATIONS, degrade
 from onset_families import draw_families
 from onset_rules import RULES, Ruling, Series
+from onset_scores import DETECTION, STOPPING, Outcome, detection_row, macro_f1, stopping_row
 
 from rfcx_lab.verdict import OnsetConfig, find_onset
 
@@ -42,34 +42,6 @@ def detect(train: Series, val: Series, config: OnsetConfig | None = None) -> Rul
     """`find_onset` as a rule: positive is the status overfit, all else is negative."""
     verdict = find_onset(train, val, config)
     return Ruling(verdict.status == "overfit", verdict.first_alarm)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a rule made of one history."""
-
-    history: History
-    ruling: Ruling
-
-    @property
-    def right(self) -> bool:
-        """Whether the label is met."""
-        return self.ruling.overfit == self.history.overfit
-
-    @property
-    def best(self) -> int:
-        """Epoch of the lowest validation loss, from 1."""
-        return int(np.argmin(self.history.val)) + 1
-
-    @property
-    def kept_best(self) -> bool:
-        """Whether the lowest validation loss before the stop is the lowest of all."""
-        return self.ruling.alarm is None or self.best <= self.ruling.alarm
-
-    @property
-    def delay(self) -> int:
-        """Epochs from the best to the stop, or to the end of a curve that was not stopped."""
-        return (self.ruling.alarm or len(self.history.val)) - self.best
 
 
 def read_histories(folder: Path) -> list[History]:
@@ -103,58 +75,6 @@ def _read(path: Path, *, overfit: bool) -> History:
 def _curve(document: dict[str, Any], metric: str) -> Series:
     sign = -1.0 if any(word in metric.lower() for word in _HIGHER_IS_BETTER) else 1.0
     return sign * np.array(document[metric], float)
-
-
-def wilson(hits: int, total: int) -> str:
-    """Format a share with its 95 % interval (Wilson 1927)."""
-    if not total:
-        return "–"
-    z, share = 1.96, hits / total
-    centre = (share + z**2 / (2 * total)) / (1 + z**2 / total)
-    reach = z * math.sqrt(share * (1 - share) / total + z**2 / (4 * total**2)) / (1 + z**2 / total)
-    return f"{share:.3f} [{max(centre - reach, 0):.3f}, {min(centre + reach, 1):.3f}]"
-
-
-def confusion(outcomes: Sequence[Outcome], *, overfit: bool) -> tuple[int, int, int]:
-    """True positives, false positives, false negatives of one class."""
-    said = [outcome for outcome in outcomes if outcome.ruling.overfit == overfit]
-    hits = sum(outcome.right for outcome in said)
-    return hits, len(said) - hits, sum(outcome.history.overfit == overfit for outcome in outcomes) - hits
-
-
-def f1(outcomes: Sequence[Outcome], *, overfit: bool) -> float:
-    """F1 of one class; 0 where neither occurs."""
-    hits, false, missed = confusion(outcomes, overfit=overfit)
-    return 2 * hits / max(2 * hits + false + missed, 1)
-
-
-def macro_f1(outcomes: Sequence[Outcome]) -> float:
-    """Mean of both classes' F1."""
-    return (f1(outcomes, overfit=True) + f1(outcomes, overfit=False)) / 2
-
-
-def detection_row(outcomes: Sequence[Outcome]) -> list[str]:
-    """Macro-F1, accuracy, then precision, recall and F1 of overfit and of not overfit."""
-    row = [f"{macro_f1(outcomes):.3f}", wilson(sum(outcome.right for outcome in outcomes), len(outcomes))]
-    for overfit in (True, False):
-        hits, false, missed = confusion(outcomes, overfit=overfit)
-        row += [wilson(hits, hits + false), wilson(hits, hits + missed), f"{f1(outcomes, overfit=overfit):.3f}"]
-    return row
-
-
-def stopping_row(outcomes: Sequence[Outcome]) -> list[str]:
-    """Share that kept its best, median delay of all and of those stopped, number stopped."""
-    stopped = [outcome.delay for outcome in outcomes if outcome.ruling.alarm is not None]
-    return [
-        wilson(sum(outcome.kept_best for outcome in outcomes), len(outcomes)),
-        f"{np.median([outcome.delay for outcome in outcomes]):g}",
-        f"{np.median(stopped):g}" if stopped else "–",
-        f"{len(stopped)} of {len(outcomes)}",
-    ]
-
-
-DETECTION = ["macro-F1", "accuracy", "overfit: precision", "recall", "F1", "not: precision", "recall", "F1"]
-STOPPING = ["best kept", "median delay", "of stopped", "stopped"]
 
 
 def print_table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

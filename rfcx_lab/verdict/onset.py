@@ -109,7 +109,7 @@ class OnsetMonitor:
         if self._track is not None:
             self._track.update(self._train[-1], self._validation[-1])
         epoch = len(self._validation)
-        overfit = self._track is not None and self._track.overfit
+        overfit = self._track is not None and self._track.overfit and not self._track.unstable
         self._since = (self._since or epoch) if overfit else None
         self._first_alarm = self._first_alarm or self._since
 

@@ -222,6 +222,9 @@ def test_monitor_is_find_onset_of_every_prefix(seed: int) -> None:
     train, validation = truth.curves(seed)
     if seed % 5 == 0:
         validation[35] = math.nan
+    elif seed % 5 == 1:  # training rises, too, but late: unstable while a rise stands
+        train, validation = Truth(epochs=40, onset=12, rise=0.8, scale=0.003).curves(seed)
+        train[26:] += 0.1 * (seed + 1) * np.arange(14)
     monitor, alarms, since = OnsetMonitor(), [], None
     for n in range(1, truth.epochs + 1):
         verdict = monitor.update(train[n - 1], validation[n - 1])
