@@ -86,6 +86,15 @@ class Tracker:
         self._client.set_terminated(run_id, status)
         self._runs[node] = self._client.get_run(run_id)
 
+    def annotate(self, node: str, *, metrics: Mapping[str, float], tags: Mapping[str, Any]) -> None:
+        """Put on an open run what of this does not stand there yet."""
+        run_id, there = self._runs[node].info.run_id, self._runs[node].data
+        new_metrics = {k: float(v) for k, v in metrics.items() if there.metrics.get(k) != v}
+        new_tags = {k: str(v) for k, v in tags.items() if there.tags.get(k) != str(v)}
+        if new_metrics or new_tags:
+            self._log(run_id, metrics=new_metrics, tags=new_tags)
+            self._runs[node] = self._client.get_run(run_id)
+
     def abandon(self, status: str) -> None:
         """Mark every run of the study that is still open as ended: FAILED or KILLED."""
         for run in self._search():

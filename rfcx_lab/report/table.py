@@ -1,4 +1,4 @@
-"""The verdict in the terminal."""
+"""The verdict and the audit in the terminal."""
 
 from __future__ import annotations
 
@@ -6,6 +6,36 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 HEADER = ("Rung", "Parameters", "Overfit", "Onset epoch", "Best epoch", "Best val loss", "Final val loss", "Accuracy")
+
+AUDIT_HEADER = (
+    "What is not sound",
+    "Audit",
+    "Model sees it",
+    "Names the species of",
+    "Most frequent",
+    "Calls across a split",
+)
+
+
+def audit_rows(audit: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """A row of text per signal under `AUDIT_HEADER`; intervals are 95 %, beside them the most frequent species' share."""
+    rows: list[tuple[str, ...]] = []
+    for signal in audit["signals"]:
+        told, most_frequent = "–", "–"
+        if signal["accuracy"] is not None:
+            told = "{:.1%} [{:.1%}, {:.1%}]".format(*signal["accuracy"])
+            most_frequent = f"{audit['majority']:.1%}"
+        rows.append(
+            (
+                signal["name"].replace("_", " "),
+                signal["status"],
+                "yes" if signal["visible"] else "no",
+                told,
+                most_frequent,
+                str(signal["rows"]),
+            )
+        )
+    return rows
 
 
 def ladder_rows(document: Mapping[str, Any]) -> list[tuple[str, ...]]:
