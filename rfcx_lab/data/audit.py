@@ -83,7 +83,7 @@ def audit_table(
         signals=signals,
         not_checked=(
             *(() if sources else ("Near-duplicates: folds.csv has no column that names calls' sources.",)),
-            *(f"Column {name} of folds.csv: no more values than species, so it names no sources." for name in coarse),
+            *((f"Columns of folds.csv with no more values than species: {', '.join(coarse)}.",) if coarse else ()),
         ),
     )
 

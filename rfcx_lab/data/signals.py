@@ -109,7 +109,7 @@ class Judge:
         status = RED if self._status(told) == RED else GREEN if self._status(alone) == GREEN else AMBER
         remedy = f"set split.group={column}"
         if column == self._split_by:
-            remedy = "they are the same sound under two names, of which one should go"
+            remedy = f"one sound stands under two names of {column}, drop one of them"
         what = {
             RED: f"what is measured is in part how well a {column} is remembered; {remedy}",
             AMBER: f"too few calls to say that it matters; to be sure, {remedy}",

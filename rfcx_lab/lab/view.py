@@ -36,7 +36,7 @@ class StudyView:
         )
         self._audit = _audit_summary(study.audit)
         with forgiving():
-            self._tracker.annotate(_STUDY, **self._audit)
+            self._tracker.finish(_STUDY, status=None, metrics=self._audit["metrics"], tags=self._audit["tags"])
         self._rung_runs = {
             rung.name: self._tracker.open_run(
                 _rung_node(rung.name),

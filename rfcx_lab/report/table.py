@@ -18,7 +18,7 @@ AUDIT_HEADER = (
 
 
 def audit_rows(audit: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    """A row of text per signal under `AUDIT_HEADER`; intervals are 95 %, beside them the most frequent species' share."""
+    """A row of text per signal under `AUDIT_HEADER`; intervals are 95 %, beside the most frequent species' share."""
     rows: list[tuple[str, ...]] = []
     for signal in audit["signals"]:
         told, most_frequent = "–", "–"
