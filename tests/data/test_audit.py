@@ -211,6 +211,22 @@ def test_few_species_and_a_rare_rest_leave_room_to_be_red():
     assert signal(found, "visible_frames").status == "red"
 
 
+@pytest.mark.parametrize(("recordings", "status"), [(40, "amber"), (2000, "red")])
+def test_what_few_recordings_show_is_undecided(recordings, status):
+    """Two species as frequent, whose length is the other's in 7 of 20 calls: 15 points above chance either way."""
+    rows = []
+    for i in range(recordings):
+        species, swapped = i % 2, i // 2 % 20 < 7
+        rows.append((f"rec{i:04d}", species, 1.0, 2.0 + (species ^ swapped)))
+    found = audit(as_table(rows), window="crop")
+    for name in ("box_seconds", "visible_frames"):
+        one = signal(found, name)
+        assert one.accuracy[0] == pytest.approx(0.65, abs=0.001)
+        assert one.status == status
+    if status == "amber":
+        assert "too few recordings to say whether it is 5 points more" in found.sentence
+
+
 def test_same_table_same_audit_and_plain_json(templated):
     one, two = (audit(templated, window="crop").to_dict() for _ in range(2))
     assert json.loads(json.dumps(one, allow_nan=False)) == one == two
