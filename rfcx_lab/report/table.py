@@ -7,18 +7,11 @@ from typing import Any
 
 HEADER = ("Rung", "Parameters", "Overfit", "Onset epoch", "Best epoch", "Best val loss", "Final val loss", "Accuracy")
 
-AUDIT_HEADER = (
-    "What is not sound",
-    "Audit",
-    "Model sees it",
-    "Names the species of",
-    "Most frequent",
-    "Calls across a split",
-)
+AUDIT_HEADER = ("Not sound", "Audit", "Seen", "Names the species of", "Majority", "Crossing")
 
 
 def audit_rows(audit: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    """A row of text per signal under `AUDIT_HEADER`; intervals are 95 %, beside the most frequent species' share."""
+    """A row of text per signal under `AUDIT_HEADER`; intervals are 95 %, majority is the share of the most frequent species."""
     rows: list[tuple[str, ...]] = []
     for signal in audit["signals"]:
         told, most_frequent = "–", "–"
