@@ -7,16 +7,16 @@ from typing import Any
 
 HEADER = ("Rung", "Parameters", "Overfit", "Onset epoch", "Best epoch", "Best val loss", "Final val loss", "Accuracy")
 
-AUDIT_HEADER = ("Not sound", "Audit", "Seen", "Names the species of", "Majority", "Crossing")
+AUDIT_HEADER = ("Not sound", "Audit", "Seen", "Names species of", "Majority", "Crossing")
 
 
 def audit_rows(audit: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    """A row of text per signal under `AUDIT_HEADER`; intervals are 95 %, majority is the share of the most frequent species."""
+    """A row of text per signal under `AUDIT_HEADER`; intervals are 95 %, the majority is one species."""
     rows: list[tuple[str, ...]] = []
     for signal in audit["signals"]:
         told, most_frequent = "–", "–"
         if signal["accuracy"] is not None:
-            told = "{:.1%} [{:.1%}, {:.1%}]".format(*signal["accuracy"])
+            told = "{:.1f}% [{:.1f}, {:.1f}]".format(*(100 * share for share in signal["accuracy"]))
             most_frequent = f"{audit['majority']:.1%}"
         rows.append(
             (
