@@ -79,6 +79,14 @@ class SplitConfig:
 
 
 @dataclass
+class AuditConfig:
+    """How well what isn't sound may tell the species before the audit says so; measured before any training."""
+
+    only: bool = False  # audit and stop: nothing is trained, and tables without recordings will do
+    margin: float = 0.05  # accuracy above the most frequent species: less is not told from chance by a ladder either
+
+
+@dataclass
 class RungConfig:
     """One architecture: LSTM layers, dense layers, a softmax over the species on top."""
 
@@ -138,6 +146,7 @@ class Config:
     window: WindowConfig = MISSING
     features: FeatureConfig = MISSING
     split: SplitConfig = MISSING
+    audit: AuditConfig = field(default_factory=AuditConfig)
     ladder: LadderConfig = MISSING
     training: TrainingConfig = MISSING
     onset: OnsetConfig = field(default_factory=OnsetConfig)  # its thresholds are documented there

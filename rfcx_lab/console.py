@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
@@ -44,16 +45,16 @@ def say(text: str, *, style: str | None = None) -> None:
     console().print(text, style=style, markup=False)
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table, its first column to the left and the others to the right."""
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, styles: Sequence[str | None] = ()) -> None:
+    """Print a table, its first column to the left and the others to the right; `styles` are those of its rows."""
     from rich import box
     from rich.table import Table
 
     out = Table(box=box.SIMPLE_HEAD)
     for i, name in enumerate(header):
         out.add_column(name, justify="left" if i == 0 else "right", no_wrap=True)
-    for row in rows:
-        out.add_row(*row)
+    for row, style in zip_longest(rows, styles):
+        out.add_row(*row, style=style)
     console().print(out, soft_wrap=False)
 
 

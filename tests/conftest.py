@@ -72,3 +72,11 @@ def rfcx_folder(tmp_path: Path) -> Callable[..., Path]:
         return root
 
     return make
+
+
+def real_data(name: str) -> Path:
+    """A folder of the data named by RFCX_LAB_DATA; the test that asks is skipped where there is none."""
+    folder = Path(os.environ.get("RFCX_LAB_DATA", "")) / name
+    if "RFCX_LAB_DATA" not in os.environ or not folder.is_dir():
+        pytest.skip(f"RFCX_LAB_DATA names no folder with {name}")
+    return folder

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -65,6 +66,23 @@ def test_bad_input_is_one_sentence(arguments, message, tmp_path):
     assert finished.returncode == 1
     assert message in finished.stderr
     assert "Traceback" not in finished.stderr
+
+
+@pytest.mark.parametrize("sound", [True, False])
+def test_audit_trains_nothing_and_does_without_sound(sound, rfcx_folder, tmp_path):
+    root, runs = rfcx_folder(recordings=12, rate=32000), tmp_path / "runs"
+    if not sound:
+        shutil.rmtree(root / "train")
+    finished = run("+experiment=audit", "data=rfcx", f"data.root={root}", f"runs_dir={runs}", "engine=inline")
+    assert finished.returncode == 0, finished.stderr
+    assert ("takes the tables alone" in finished.stdout) != sound
+    [path] = runs.glob("studies/audit/*/audit.json")
+    assert str(path) in finished.stdout
+    document = json.loads(path.read_text())
+    assert f"Audit: {document['status']}" in finished.stdout
+    assert (document["signals"][3]["status"] == "amber") != sound
+    assert not (runs / "fits").exists()
+    assert not list(runs.glob("mlflow*"))
 
 
 @pytest.mark.keras

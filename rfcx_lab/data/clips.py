@@ -66,10 +66,11 @@ class Clips:
         return self.table[column].astype(str).to_numpy(dtype=str)
 
 
-def load_clips(root: Path, config: DataConfig, *, seed: int) -> Clips:
+def load_clips(root: Path, config: DataConfig, *, seed: int, sound: bool = True) -> Clips:
     """Read a folder in the RFCX layout.
 
-    `seed` deals the labels out anew where `config.shuffle_labels` asks for that control.
+    `seed` deals the labels out anew where `config.shuffle_labels` asks for that control. Without `sound` the tables
+    are read alone: clips of no recording, for an audit.
 
     Raises:
         LabError: a table is missing or malformed, nothing usable is left, or too many rows are rejected.
@@ -77,7 +78,8 @@ def load_clips(root: Path, config: DataConfig, *, seed: int) -> Clips:
     if config.on_bad_row not in ("reject", "stop"):
         raise LabError(f"data.on_bad_row={config.on_bad_row}: must be reject or stop.")
     table = join_folds(read_clip_table(root), root)
-    found = {name: find_recording(root / "train", name) for name in table["recording_id"].unique()}
+    wanted = table["recording_id"].unique() if sound else ()
+    found = {name: find_recording(root / "train", name) for name in wanted}
     rejected = _rejections(table, found)
     _check_rejections(rejected, config, rows=len(table), path=root / "train_tp.csv")
     table = table[~table["line"].isin(rejected["line"])].reset_index(drop=True)
@@ -100,11 +102,12 @@ def load_clips(root: Path, config: DataConfig, *, seed: int) -> Clips:
 
 def _rejections(table: pd.DataFrame, found: Mapping[str, Recording | str]) -> pd.DataFrame:
     """The first fault of each faulty row."""
-    seconds = table["recording_id"].map(lambda name: getattr(found[name], "seconds", np.nan))
-    unreadable = table["recording_id"].map(lambda name: found[name] if isinstance(found[name], str) else None)
+    seconds = table["recording_id"].map(lambda name: getattr(found.get(name), "seconds", np.nan))
+    unreadable = table["recording_id"].map(lambda name: found[name] if isinstance(found.get(name), str) else None)
     species = table["species_id"]
     faults: Sequence[tuple[str, pd.Series, str]] = (
         ("recording_id", unreadable.notna(), ""),
+        ("recording_id", table["recording_id"] == "", "recording_id is empty"),
         ("species_id", species.isna() | (species % 1 != 0), "species_id is not a whole number"),
         ("t_min", table["t_min"].isna(), "t_min is not a number"),
         ("t_max", table["t_max"].isna(), "t_max is not a number"),

@@ -30,6 +30,7 @@ from rfcx_lab.features.spectral import FEATURES, frame_count, pad_or_cut, width
 SCHEMA = 1  # raised when the numbers change for the same config
 _LIBRARIES = ("librosa", "soxr", "numpy")
 _ROWS_PER_TASK = 64
+_QUIETLY_HASHED = 2**28  # bytes that take no longer than anyone waits without a word: a second or two
 
 Windows = NDArray[np.float32]
 Mapper = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
@@ -45,6 +46,14 @@ class WindowStore:
     def load(self) -> Windows:
         """Memory-map the windows."""
         return np.load(self.path / "windows.npy", mmap_mode="r")
+
+    def prints(self) -> NDArray[np.str_]:
+        """A hash per window `[N]`: two are equal where the model is shown the same numbers."""
+        windows = self.load()
+        rows: Iterable[int] = range(len(windows))
+        if windows.nbytes > _QUIETLY_HASHED:
+            rows = track(rows, "Comparing windows", total=len(windows))
+        return np.array([hashlib.blake2b(windows[row].tobytes(), digest_size=16).hexdigest() for row in rows])
 
 
 def ensure_windows(

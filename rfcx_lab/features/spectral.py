@@ -50,6 +50,13 @@ def frame_count(window: WindowConfig, config: FeatureConfig) -> int:
     return 1 + round((window.seconds or 0.0) * config.sample_rate) // config.hop_length
 
 
+def frames_of_sound(seconds: NDArray[np.float64], *, window: WindowConfig, config: FeatureConfig) -> NDArray[np.int64]:
+    """How many frames of windows that last `seconds` `[N]` hold sound; what follows them is padding."""
+    samples = np.round(seconds * config.sample_rate).astype(np.int64)
+    centred = 1 + (samples + 2 * (config.n_fft // 2) - config.n_fft) // config.hop_length  # as librosa counts them
+    return np.minimum(centred, frame_count(window, config))
+
+
 def pad_or_cut(frames: Frames, count: int) -> Frames:
     """`[T, F]` -> `[count, F]`, with zeros behind or the end cut off."""
     return np.pad(frames[:count], ((0, max(0, count - len(frames))), (0, 0)))

@@ -19,7 +19,7 @@ from rfcx_lab.lab.study import Study
 from rfcx_lab.model.backend import versions as model_versions
 from rfcx_lab.verdict import JudgeConfig, LadderVerdict
 
-SCHEMA = "rfcx_lab/verdict/1"
+SCHEMA = "rfcx_lab/verdict/2"
 _LIBRARIES = ("scikit-learn", "pandas", "scipy", "librosa", "soxr", "mlflow", "distributed")
 
 
@@ -30,7 +30,7 @@ def build_answer(
     document = {
         "schema": SCHEMA,
         **verdict.to_dict(),
-        "audit": None,
+        "audit": study.audit.to_dict(),
         "data": describe_data(study.clips),
         "test": test,
         "judge": asdict(judge),

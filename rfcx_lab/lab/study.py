@@ -11,11 +11,13 @@ import numpy as np
 
 from rfcx_lab.config import Config, RfcxData, RungConfig, SoundscapeData, signature
 from rfcx_lab.console import say
+from rfcx_lab.data.audit import Audit
 from rfcx_lab.data.clips import Clips, load_clips
 from rfcx_lab.data.splits import Split, make_splits
 from rfcx_lab.errors import LabError
 from rfcx_lab.features.cache import Mapper, WindowStore, ensure_windows
 from rfcx_lab.features.spectral import check_features, empty_mel_bands, frame_count, width
+from rfcx_lab.lab.audit import audit_clips, say_audit
 from rfcx_lab.lab.fits import FitSpec, FitStore
 from rfcx_lab.model.rung import check_rungs, trainable_parameters
 from rfcx_lab.verdict import JudgeConfig, RungInfo
@@ -30,6 +32,7 @@ class Study:
     clips: Clips
     windows: WindowStore
     splits: list[Split]
+    audit: Audit
     rungs: list[RungInfo]
     fits: list[FitSpec]
     store: Path
@@ -74,6 +77,8 @@ def check_config(config: Config) -> list[RungConfig]:
     if config.seed < 0:
         raise LabError(f"seed={config.seed}: must be 0 or more.")
     judge_config(config)
+    if not 0 < config.audit.margin < 1:
+        raise LabError(f"audit.margin={config.audit.margin}: must lie between 0 and 1.")
     climbed = [rung for rung in config.ladder.rungs if not config.ladder.only or rung.name in config.ladder.only]
     if all(rung.role != "capacity" for rung in climbed):
         raise LabError("ladder.only: no capacity rung is left; only such a rung can be where overfitting begins.")
@@ -90,7 +95,7 @@ def judge_config(config: Config) -> JudgeConfig:
 
 
 def prepare_study(config: Config, *, mapper: Mapper = map) -> Study:
-    """Read the data, compute what features are missing (through `mapper`), and lay out every fit.
+    """Read the data, compute what features are missing (through `mapper`), audit them, and lay out every fit.
 
     Raises:
         LabError: the config or the data can't be used.
@@ -102,18 +107,12 @@ def prepare_study(config: Config, *, mapper: Mapper = map) -> Study:
     runs = Path(config.runs_dir)
     clips = load_clips(_data_root(config), config.data, seed=config.seed)
     _say_data(clips)
-    groups = clips.groups(config.split.group)
-    splits = make_splits(
-        clips.labels,
-        groups,
-        config=config.split,
-        repeats=config.ladder.repeats,
-        seed=config.seed,
-        species_names=clips.species_names,
-    )
+    splits = _draw_splits(clips, config)
     windows = ensure_windows(
         clips, window=config.window, features=config.features, under=runs / "features", mapper=mapper
     )
+    audit = audit_clips(clips, splits, windows=windows, config=config)
+    say_audit(audit)
     fits = [
         FitSpec(
             rung=rung,
@@ -132,11 +131,37 @@ def prepare_study(config: Config, *, mapper: Mapper = map) -> Study:
         clips=clips,
         windows=windows,
         splits=splits,
+        audit=audit,
         rungs=_rung_infos(rungs, config, classes=len(clips.species)),
         fits=fits,
         store=runs / "fits",
         warnings=warnings,
         key=_study_key(config, fits),
+    )
+
+
+def audit_tables(config: Config) -> Audit:
+    """Audit a folder whose recordings are not there, by its tables alone.
+
+    Raises:
+        LabError: the config or the tables can't be used.
+    """
+    check_config(config)
+    clips = load_clips(_data_root(config), config.data, seed=config.seed, sound=False)
+    _say_data(clips)
+    audit = audit_clips(clips, _draw_splits(clips, config), windows=None, config=config)
+    say_audit(audit)
+    return audit
+
+
+def _draw_splits(clips: Clips, config: Config) -> list[Split]:
+    return make_splits(
+        clips.labels,
+        clips.groups(config.split.group),
+        config=config.split,
+        repeats=config.ladder.repeats,
+        seed=config.seed,
+        species_names=clips.species_names,
     )
 
 

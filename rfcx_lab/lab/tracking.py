@@ -68,22 +68,23 @@ class Tracker:
         self,
         node: str,
         *,
-        status: str = "FINISHED",
+        status: str | None = "FINISHED",
         metrics: Mapping[str, float | None],
         tags: Mapping[str, Any],
         curves: Curves | None = None,
     ) -> None:
-        """Bring an open run to its end, with what of this does not stand there yet; None is left out."""
+        """Put on a run what of this does not stand there yet (None is left out), and end it; with no status, don't."""
         run = self._runs[node]
         run_id, there = run.info.run_id, run.data
         new_metrics = {k: float(v) for k, v in metrics.items() if v is not None and there.metrics.get(k) != v}
         new_tags = {k: str(v) for k, v in tags.items() if there.tags.get(k) != str(v)}
-        if run.info.status == status and not new_metrics and not new_tags:
+        if status in (run.info.status, None) and not new_metrics and not new_tags:
             return
         if curves is not None:
             self._complete_curves(run_id, curves)
         self._log(run_id, metrics=new_metrics, tags=new_tags)
-        self._client.set_terminated(run_id, status)
+        if status is not None:
+            self._client.set_terminated(run_id, status)
         self._runs[node] = self._client.get_run(run_id)
 
     def abandon(self, status: str) -> None:

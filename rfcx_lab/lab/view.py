@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -10,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from rfcx_lab.config import Config
+from rfcx_lab.data.audit import Audit
 from rfcx_lab.lab.fits import FitSpec
 from rfcx_lab.lab.study import Study
-from rfcx_lab.lab.tracking import Tracker
+from rfcx_lab.lab.tracking import Tracker, forgiving
 from rfcx_lab.verdict import Curves, Verdict
 
 _STUDY = "study"
@@ -32,6 +34,9 @@ class StudyView:
             fingerprint=study.clips.fingerprint,
             source=str(study.clips.root),
         )
+        self._audit = _audit_summary(study.audit)
+        with forgiving():
+            self._tracker.finish(_STUDY, status=None, metrics=self._audit["metrics"], tags=self._audit["tags"])
         self._rung_runs = {
             rung.name: self._tracker.open_run(
                 _rung_node(rung.name),
@@ -74,12 +79,12 @@ class StudyView:
         for rung in document["rungs"]:
             self._tracker.finish(_rung_node(rung["name"]), metrics=_rung_summary(rung), tags={})
         self._tracker.log_files(self.study_run, files)
-        tags = {"mlflow.note.content": document["answer"]}
+        tags = {**self._audit["tags"], "mlflow.note.content": document["answer"]}
         if model is not None:
             kept = document["test"]["model"]
             tags["model"] = f"{document['test']['rung']}, repeat {kept['repeat']}, epoch {kept['epoch']}"
             self._tracker.log_files(self.study_run, [model], folder="model")
-        self._tracker.finish(_STUDY, metrics={}, tags=tags)
+        self._tracker.finish(_STUDY, metrics=self._audit["metrics"], tags=tags)
 
     def abandon(self, error: BaseException) -> None:
         """End every run that is still open: this study will not be finished now."""
@@ -121,6 +126,19 @@ def _rung_summary(rung: Mapping[str, Any]) -> dict[str, float | None]:
         if rung[key] is not None:
             summary[name] = rung[key][0]
     return summary
+
+
+def _audit_summary(audit: Audit) -> dict[str, dict[str, Any]]:
+    """The audit's points as metrics and its words as tags; its intervals stand in verdict.json."""
+    metrics: dict[str, float] = {"audit/majority": audit.majority}
+    tags = {"audit": audit.status, "audit.sentence": audit.sentence}
+    for signal in audit.signals:
+        name = re.sub(r"[^\w.\- ]", "_", signal.name, flags=re.ASCII)  # what MLflow takes for a key
+        tags[f"audit.{name}"] = f"{signal.status}: {signal.sentence}"
+        if signal.accuracy is not None:
+            metrics[f"audit/{name}"] = signal.accuracy[0]
+        metrics[f"audit/{name}_rows"] = signal.rows
+    return {"metrics": metrics, "tags": tags}
 
 
 def _finite(value: float) -> float | None:

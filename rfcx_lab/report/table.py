@@ -1,4 +1,4 @@
-"""The verdict in the terminal."""
+"""The verdict and the audit in the terminal."""
 
 from __future__ import annotations
 
@@ -6,6 +6,29 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 HEADER = ("Rung", "Parameters", "Overfit", "Onset epoch", "Best epoch", "Best val loss", "Final val loss", "Accuracy")
+
+AUDIT_HEADER = ("Not sound", "Audit", "Seen", "Names species of", "Majority", "Crossing")
+
+
+def audit_rows(audit: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """A row of text per signal under `AUDIT_HEADER`; intervals are 95 %, the majority is one species."""
+    rows: list[tuple[str, ...]] = []
+    for signal in audit["signals"]:
+        told, most_frequent = "–", "–"
+        if signal["accuracy"] is not None:
+            told = "{:.1f}% [{:.1f}, {:.1f}]".format(*(100 * share for share in signal["accuracy"]))
+            most_frequent = f"{audit['majority']:.1%}"
+        rows.append(
+            (
+                signal["name"].replace("_", " "),
+                signal["status"],
+                "yes" if signal["visible"] else "no",
+                told,
+                most_frequent,
+                str(signal["rows"]),
+            )
+        )
+    return rows
 
 
 def ladder_rows(document: Mapping[str, Any]) -> list[tuple[str, ...]]:

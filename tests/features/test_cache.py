@@ -106,3 +106,16 @@ def test_crop_is_padded_with_zeros(clips):
 def test_impossible_window_is_a_sentence(clips, tmp_path):
     with pytest.raises(LabError, match=r"less than window.seconds"):
         ensure(clips, tmp_path, window=WindowConfig(kind="fixed", seconds=60.0))
+
+
+def test_prints_are_equal_where_windows_are(clips, tmp_path):
+    """Two rows of the same box, as two species calling at once have."""
+    table = clips.table.copy()
+    columns = ["recording_id", "t_min", "t_max"]
+    table.loc[1, columns] = table.loc[0, columns].to_numpy()
+    store = ensure(replace(clips, table=table), tmp_path)
+    prints = store.prints()
+    assert prints[0] == prints[1]
+    assert len(set(prints.tolist())) == len(table) - 1
+    windows = store.load()
+    assert all((prints[i] == prints[j]) == np.array_equal(windows[i], windows[j]) for i in range(4) for j in range(24))

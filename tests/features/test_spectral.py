@@ -5,17 +5,20 @@ from dataclasses import replace
 
 import librosa
 import numpy as np
+import pandas as pd
 import pytest
 
 from rfcx_lab.config import DataConfig, FeatureConfig, WindowConfig
 from rfcx_lab.data.clips import load_clips
 from rfcx_lab.errors import LabError
 from rfcx_lab.features.cache import ensure_windows
+from rfcx_lab.features.segments import plan_segments
 from rfcx_lab.features.spectral import (
     FEATURES,
     check_features,
     empty_mel_bands,
     frame_count,
+    frames_of_sound,
     pad_or_cut,
     width,
 )
@@ -97,3 +100,30 @@ def test_impossible_config_is_named(change, message):
 def test_unknown_window_is_named():
     with pytest.raises(LabError, match=r"window.kind=hann: must be fixed or crop"):
         check_features(config(), WindowConfig(kind="hann"))
+
+
+@pytest.mark.parametrize("n_fft", [255, 512, 1024])
+@pytest.mark.parametrize("frames", [10, 80])
+def test_frames_of_sound_are_those_before_the_padding(n_fft, frames, rfcx_folder, tmp_path):
+    """Counted on the features themselves: padding is all zeros, and noise never is."""
+    root = rfcx_folder()
+    table = pd.read_csv(root / "train_tp.csv")
+    # Lengths about those where a frame more begins, of an even and an odd analysis window.
+    samples = [1024, 1025, 1151, 1152, 1153, 2047, 2048, 3000]
+    table["t_max"] = table["t_min"] + np.resize(samples, len(table)) / 8000
+    table.to_csv(root / "train_tp.csv", index=False)
+    clips = load_clips(root, DataConfig(kind="rfcx"), seed=0)
+    crop = WindowConfig(kind="crop", frames=frames)
+    features = config(sample_rate=8000, n_fft=n_fft, hop_length=128, n_mels=10, n_mfcc=5)
+    windows = ensure_windows(clips, window=crop, features=features, under=tmp_path / "cache").load()
+    seconds = np.array([segment.stop - segment.start for segment in plan_segments(clips, crop)])
+    seen = (windows != 0).any(axis=2).sum(axis=1)
+    np.testing.assert_array_equal(frames_of_sound(seconds, window=crop, config=features), seen)
+    assert seen.max() == min(frames, 1 + 3000 // 128)
+    assert len(set(seen.tolist())) > 1
+
+
+def test_frames_of_sound_of_a_fixed_window_are_all_of_it():
+    seconds = np.full(5, 2.0)
+    found = frames_of_sound(seconds, window=FIXED, config=config())
+    assert set(found.tolist()) == {frame_count(FIXED, config())}

@@ -17,7 +17,7 @@ import pytest
 from rfcx_lab.errors import LabError
 from rfcx_lab.verdict import OnsetConfig, OnsetMonitor, find_onset
 from rfcx_lab.verdict.record import read_record
-from tests.conftest import ROOT
+from tests.conftest import ROOT, real_data
 from tests.verdict.synthetic import Series, Truth, noise
 
 SEEDS = range(20)
@@ -365,15 +365,11 @@ def test_stand_in_is_rejected(name: str) -> None:
     assert min(acceptance(STAND_INS[name]).values()) < 0.9
 
 
-DATA = Path(os.environ.get("RFCX_LAB_DATA", "data")) / "histories"
-
-
-@pytest.mark.skipif(not DATA.is_dir(), reason="labelled histories are not at hand (RFCX_LAB_DATA)")
 @pytest.mark.parametrize(("every", "scale"), [(10, 0.0), (10, 0.005), (20, 0.0)])
 def test_labelled_histories(every: int, scale: float) -> None:
     """As they are, thinned out, with noise: macro-F1 at least .96; the first alarm seldom comes before the best."""
     made = []
-    for path in sorted(DATA.rglob("*.json")):
+    for path in sorted(real_data("histories").rglob("*.json")):
         document = json.loads(path.read_text())
         train, val = (np.array(document[document[key]])[::every] for key in ("train_metric", "monitor_metric"))
         height = max(train.max(), val.max()) - min(train.min(), val.min())
