@@ -16,6 +16,7 @@ from rfcx_lab.config import FeatureConfig, WindowConfig
 from rfcx_lab.errors import LabError
 from rfcx_lab.features.segments import Samples
 
+_TOP_RATE = 1_000_000  # Hz; ultrasonic recorders stay below it
 Frames = NDArray[np.float32]
 
 
@@ -89,6 +90,15 @@ def check_features(config: FeatureConfig, window: WindowConfig) -> None:
     for name in ("sample_rate", "n_fft", "hop_length", "n_mels"):
         value = getattr(config, name)
         _require(value > 0, f"features.{name}={value}", "must be above 0")
+    _require(
+        config.sample_rate <= _TOP_RATE, f"features.sample_rate={config.sample_rate}", f"must be at most {_TOP_RATE}"
+    )
+    bins = 1 + config.n_fft // 2
+    _require(
+        config.n_mels <= bins,
+        f"features.n_mels={config.n_mels}",
+        f"must be at most {bins}, the frequencies that features.n_fft={config.n_fft} tells apart",
+    )
     if config.kind == "mfcc":
         n_mfcc = config.n_mfcc
         valid = n_mfcc is not None and 0 < n_mfcc <= config.n_mels
@@ -97,10 +107,14 @@ def check_features(config: FeatureConfig, window: WindowConfig) -> None:
     _require(top <= nyquist, f"features.f_max={top}", f"lies above half the sampling rate, {nyquist} Hz")
     _require(0 <= config.f_min < top, f"features.f_min={config.f_min}", f"must lie between 0 and {top} Hz")
     _require(window.kind in ("fixed", "crop"), f"window.kind={window.kind}", "must be fixed or crop")
-    if window.kind == "fixed":
-        _require((window.seconds or 0) > 0, f"window.seconds={window.seconds}", "must be above 0")
-    else:
-        _require((window.frames or 0) > 0, f"window.frames={window.frames}", "must be above 0")
+    _require(window.kind != "fixed" or (window.seconds or 0) > 0, f"window.seconds={window.seconds}", "must be above 0")
+    _require(window.kind != "crop" or (window.frames or 0) > 0, f"window.frames={window.frames}", "must be above 0")
+    longest = config.sample_rate if window.kind == "crop" else round((window.seconds or 0) * config.sample_rate)
+    _require(
+        config.n_fft <= longest,
+        f"features.n_fft={config.n_fft}",
+        f"must be at most {longest}, the samples of {'a second' if window.kind == 'crop' else 'the window'}",
+    )
 
 
 def _require(holds: bool, what: str, why: str) -> None:

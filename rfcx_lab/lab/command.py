@@ -8,6 +8,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from rfcx_lab import console
 from rfcx_lab.config import Config
+from rfcx_lab.data.clips import RejectionError
+from rfcx_lab.errors import LabError
 from rfcx_lab.lab.ladder import climb_ladder
 from rfcx_lab.report.table import HEADER, ladder_rows
 
@@ -16,7 +18,11 @@ def run(composed: DictConfig, output: Path) -> None:
     """Run the study, leaving its files in `output`. Raises LabError on bad input."""
     config = OmegaConf.to_object(composed)
     assert isinstance(config, Config)
-    climb = climb_ladder(config, output)
+    try:
+        climb = climb_ladder(config, output)
+    except RejectionError as error:
+        error.rejected.to_csv(output / "rejected.csv", index=False)
+        raise LabError(f"{error} All are listed in {output / 'rejected.csv'}.") from error
     console.table(HEADER, ladder_rows(climb.document))
     console.say(climb.verdict.answer, style="bold")
     console.say("")

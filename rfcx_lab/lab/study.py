@@ -9,17 +9,22 @@ from pathlib import Path
 
 import numpy as np
 
-from rfcx_lab.config import Config, RfcxData, RungConfig, SoundscapeData, signature
+from rfcx_lab.config import Config, RfcxData, RungConfig, SoundscapeData, check_finite, signature
 from rfcx_lab.console import say
-from rfcx_lab.data.clips import Clips, load_clips
+from rfcx_lab.data.clips import Clips, load_clips, reject_rows
 from rfcx_lab.data.splits import Split, make_splits
 from rfcx_lab.errors import LabError
-from rfcx_lab.features.cache import Mapper, WindowStore, ensure_windows
+from rfcx_lab.features.cache import Mapper, WindowStore, ensure_windows, locate_windows
+from rfcx_lab.features.segments import too_short
 from rfcx_lab.features.spectral import check_features, empty_mel_bands, frame_count, width
+from rfcx_lab.lab.estimate import REPORT_BYTES, check_disk, fits_bytes
 from rfcx_lab.lab.fits import FitSpec, FitStore
+from rfcx_lab.lab.tracking import Tracker
 from rfcx_lab.model.rung import check_rungs, trainable_parameters
 from rfcx_lab.verdict import JudgeConfig, RungInfo
 
+_FLOAT_BYTES = 4
+_MOST_REPEATS = 1000
 _FIT_SEED = 2  # a stream of the study's seed, beside those of the splits
 
 
@@ -55,6 +60,7 @@ class Study:
 
 def check_config(config: Config) -> list[RungConfig]:
     """The rungs to climb; LabError, naming the key, where the config can't be run."""
+    check_finite(config)
     check_features(config.features, config.window)
     check_rungs(config.ladder.rungs)
     names = [rung.name for rung in config.ladder.rungs]
@@ -69,6 +75,11 @@ def check_config(config: Config) -> list[RungConfig]:
     ):
         if value < 1:
             raise LabError(f"{key}={value}: must be 1 or more.")
+    if repeats > _MOST_REPEATS:
+        raise LabError(f"ladder.repeats={repeats}: must be at most {_MOST_REPEATS}.")
+    for key, text in (("name", config.name), ("tracking.experiment", config.tracking.experiment)):
+        if not text.strip() or Path(text).name != text or not text.isprintable():
+            raise LabError(f"{key}={text!r}: must be a plain name, fit for a folder.")
     if not training.learning_rate > 0:
         raise LabError(f"training.learning_rate={training.learning_rate}: must be above 0.")
     if config.seed < 0:
@@ -99,9 +110,23 @@ def prepare_study(config: Config, *, mapper: Mapper = map) -> Study:
     warnings = _feature_warnings(config)
     for warning in warnings:
         say(f"Warning: {warning}", style="yellow")
-    runs = Path(config.runs_dir)
     clips = load_clips(_data_root(config), config.data, seed=config.seed)
+    clips = reject_rows(clips, too_short(clips, config.window), config=config.data, seed=config.seed)
+    study = _lay_out(clips, rungs, config, warnings)  # what makes a study impossible is said before hours of features
+    _check_room(study, config)
+    Tracker(uri=config.tracking.uri, experiment=config.tracking.experiment, study_key=study.key)  # can it be opened?
+    _, unreadable = ensure_windows(
+        clips, window=config.window, features=config.features, under=_features(config), mapper=mapper
+    )
+    if unreadable:
+        clips = reject_rows(clips, unreadable, config=config.data, seed=config.seed)
+        study = _lay_out(clips, rungs, config, warnings)
     _say_data(clips)
+    return study
+
+
+def _lay_out(clips: Clips, rungs: list[RungConfig], config: Config, warnings: list[str]) -> Study:
+    """Splits and fits for `clips`; their windows need not be there yet."""
     groups = clips.groups(config.split.group)
     splits = make_splits(
         clips.labels,
@@ -111,9 +136,7 @@ def prepare_study(config: Config, *, mapper: Mapper = map) -> Study:
         seed=config.seed,
         species_names=clips.species_names,
     )
-    windows = ensure_windows(
-        clips, window=config.window, features=config.features, under=runs / "features", mapper=mapper
-    )
+    windows = locate_windows(clips, window=config.window, features=config.features, under=_features(config))
     fits = [
         FitSpec(
             rung=rung,
@@ -134,18 +157,32 @@ def prepare_study(config: Config, *, mapper: Mapper = map) -> Study:
         splits=splits,
         rungs=_rung_infos(rungs, config, classes=len(clips.species)),
         fits=fits,
-        store=runs / "fits",
+        store=Path(config.runs_dir) / "fits",
         warnings=warnings,
         key=_study_key(config, fits),
     )
 
 
-def _data_root(config: Config) -> Path:
-    data = config.data
-    if isinstance(data, SoundscapeData):
-        from rfcx_lab.data.soundscape import ensure_soundscape
+def _check_room(study: Study, config: Config) -> None:
+    frames, numbers = frame_count(config.window, config.features), width(config.features)
+    shape = (frames, numbers) if config.features.time_major else (numbers, frames)
+    windows = 0 if study.windows.path.exists() else _FLOAT_BYTES * len(study.clips.table) * frames * numbers
+    check_disk(
+        Path(config.runs_dir), features=windows, fits=fits_bytes(study.missing(), shape=shape), report=REPORT_BYTES
+    )
 
-        return ensure_soundscape(data, under=Path(config.runs_dir) / "soundscapes")
+
+def _features(config: Config) -> Path:
+    return Path(config.runs_dir) / "features"
+
+
+def _data_root(config: Config) -> Path:
+    data, runs = config.data, Path(config.runs_dir)
+    if isinstance(data, SoundscapeData):
+        from rfcx_lab.data.soundscape import ensure_soundscape, soundscape_bytes
+
+        check_disk(runs, soundscape=soundscape_bytes(data, under=runs / "soundscapes"))
+        return ensure_soundscape(data, under=runs / "soundscapes")
     if isinstance(data, RfcxData):
         return Path(data.root)
     raise LabError(f"data.kind={data.kind}: must be rfcx or soundscape.")

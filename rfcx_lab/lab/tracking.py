@@ -20,7 +20,9 @@ from rfcx_lab.console import say
 from rfcx_lab.errors import LabError
 from rfcx_lab.verdict.curves import Curves
 
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+_PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}  # of its own it has minutes
+for _name, _value in {"MLFLOW_DISABLE_TELEMETRY": "true", **_PATIENCE}.items():
+    os.environ.setdefault(_name, _value)
 
 _METRICS = {
     "loss/train": "train_loss",

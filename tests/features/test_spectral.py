@@ -48,7 +48,7 @@ def test_article_features_equal_the_article_s_own_calls(rfcx_folder):
     root = rfcx_folder(rate=48000)
     article = compose_config("+experiment=ladder", "features=article", "window=crop", "window.frames=80")
     clips = load_clips(root, DataConfig(kind="rfcx"), seed=0)
-    store = ensure_windows(clips, window=article.window, features=article.features, under=root / "cache")
+    store, _ = ensure_windows(clips, window=article.window, features=article.features, under=root / "cache")
     windows = store.load()
     assert not article.features.time_major
     for i, row in clips.table.iterrows():
