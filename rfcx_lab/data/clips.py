@@ -17,7 +17,7 @@ from rfcx_lab.data.tables import OPTIONAL, REQUIRED, join_folds, read_clip_table
 from rfcx_lab.errors import LabError
 
 _END_TOLERANCE = 0.01  # seconds a box may reach beyond its recording: the tables round
-_SHOWN_REJECTIONS = 3
+_SHOWN_REJECTIONS = 2
 
 
 @dataclass(frozen=True)
@@ -173,10 +173,10 @@ def _check_rejections(rejected: pd.DataFrame, config: DataConfig, *, rows: int, 
     shown = [f"line {r.line} ({r.reason})" for r in rejected.head(_SHOWN_REJECTIONS).itertuples()]
     listed = "; ".join(shown) + (" …" if len(rejected) > _SHOWN_REJECTIONS else "")
     if config.on_bad_row == "stop":
-        raise RejectionError(f"{path}: {listed}. Mend the row, or set data.on_bad_row=reject.", rejected)
+        raise RejectionError(f"{path}: {listed}; mend it, or set data.on_bad_row=reject.", rejected)
     if len(rejected) > config.max_rejected * rows:
         share = f"more than data.max_rejected={config.max_rejected}"
-        sentence = f"{path}: {len(rejected)} of {rows} rows are unusable, {share}: {listed}. Mend them, or raise it."
+        sentence = f"{path}: {len(rejected)} of {rows} rows are unusable, {share}: {listed}; mend them, or raise it."
         raise RejectionError(sentence, rejected)
     if len(rejected) == rows:
-        raise RejectionError(f"{path}: no row is usable: {listed}.", rejected)
+        raise RejectionError(f"{path}: no row is usable: {listed}; mend them.", rejected)

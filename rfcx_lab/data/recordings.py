@@ -49,15 +49,23 @@ def find_recording(folder: Path, recording_id: str) -> Recording | str:
 
 
 def _open(path: Path) -> Recording | str:
+    if not path.stat().st_size:
+        return f"{_shown(path.name)} is empty"
     try:
         with path.open("rb"):  # libsndfile's word on a file that may not be opened is "System error"
             info = sf.info(path)
     except sf.LibsndfileError as error:
-        return f"{_shown(path.name)} is not readable audio ({error.error_string.rstrip('.')})"
+        return f"{_shown(path.name)} is not readable audio ({decoder_words(error)})"
     frames = info.frames if info.frames < _UNKNOWN_LENGTH else _count_frames(path)
     if frames <= 0:
         return f"{_shown(path.name)} holds no samples"
     return Recording(path, info.samplerate, frames, f"{info.samplerate}-{info.channels}-{_digest(path)}")
+
+
+def decoder_words(error: sf.LibsndfileError) -> str:
+    """What libsndfile says of a file, without its own jargon."""
+    said = error.error_string.removeprefix("Error : ").rstrip(".")
+    return "nothing that can be decoded lies there" if "psf_fseek" in said else said
 
 
 def _count_frames(path: Path) -> int:

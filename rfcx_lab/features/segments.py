@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from rfcx_lab.config import WindowConfig
 from rfcx_lab.data.clips import Clips
-from rfcx_lab.data.recordings import Recording
+from rfcx_lab.data.recordings import Recording, decoder_words
 from rfcx_lab.errors import LabError
 
 Samples = NDArray[np.float32]
@@ -123,6 +123,6 @@ def _read(file: sf.SoundFile, segment: Segment, sample_rate: int) -> Samples:
 
 
 def _reason(segment: Segment, error: Exception) -> str:
-    why = error.error_string.rstrip(".") if isinstance(error, sf.LibsndfileError) else str(error)
+    why = decoder_words(error) if isinstance(error, sf.LibsndfileError) else str(error)
     where = f"{segment.start:.2f} to {segment.stop:.2f} s"
     return f"{segment.recording.path.name} is cut short or damaged: {where} can't be read ({why})"

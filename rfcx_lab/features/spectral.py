@@ -16,6 +16,7 @@ from rfcx_lab.config import FeatureConfig, WindowConfig
 from rfcx_lab.errors import LabError
 from rfcx_lab.features.segments import Samples
 
+_MOST_BANDS = 1024
 _TOP_RATE = 1_000_000  # Hz; ultrasonic recorders stay below it
 Frames = NDArray[np.float32]
 
@@ -58,9 +59,14 @@ def pad_or_cut(frames: Frames, count: int) -> Frames:
 
 def empty_mel_bands(config: FeatureConfig) -> tuple[int, int]:
     """How many mel bands catch no frequency of the FFT, and the smallest power of two as `n_fft` that leaves none."""
+    from librosa import mel_frequencies
+
+    edges = mel_frequencies(config.n_mels + 2, fmin=config.f_min, fmax=config.f_max or config.sample_rate / 2)
 
     def empty(n_fft: int) -> int:
-        return int((_mel_basis(config, n_fft).max(axis=1) == 0).sum())
+        step = config.sample_rate / n_fft
+        first = (np.floor(edges[:-2] / step) + 1) * step  # of the FFT's frequencies, the first one inside each band
+        return int((first >= edges[2:]).sum())
 
     mended = 1 << (config.n_fft - 1).bit_length()
     while empty(mended):
@@ -93,11 +99,11 @@ def check_features(config: FeatureConfig, window: WindowConfig) -> None:
     _require(
         config.sample_rate <= _TOP_RATE, f"features.sample_rate={config.sample_rate}", f"must be at most {_TOP_RATE}"
     )
-    bins = 1 + config.n_fft // 2
+    bins = min(1 + config.n_fft // 2, _MOST_BANDS)
     _require(
         config.n_mels <= bins,
         f"features.n_mels={config.n_mels}",
-        f"must be at most {bins}, the frequencies that features.n_fft={config.n_fft} tells apart",
+        f"must be at most {bins} with features.n_fft={config.n_fft}",
     )
     if config.kind == "mfcc":
         n_mfcc = config.n_mfcc

@@ -22,7 +22,7 @@ def run(composed: DictConfig, output: Path) -> None:
         climb = climb_ladder(config, output)
     except RejectionError as error:
         error.rejected.to_csv(output / "rejected.csv", index=False)
-        raise LabError(f"{error} All are listed in {output / 'rejected.csv'}.") from error
+        raise LabError(f"{str(error).removesuffix('.')}; all are listed in {output / 'rejected.csv'}.") from error
     console.table(HEADER, ladder_rows(climb.document))
     console.say(climb.verdict.answer, style="bold")
     console.say("")

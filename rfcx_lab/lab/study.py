@@ -84,6 +84,10 @@ def check_config(config: Config) -> list[RungConfig]:
         raise LabError(f"training.learning_rate={training.learning_rate}: must be above 0.")
     if config.seed < 0:
         raise LabError(f"seed={config.seed}: must be 0 or more.")
+    if "://" not in config.tracking.uri and not config.tracking.uri.startswith("databricks"):
+        raise LabError(
+            f"tracking.uri={config.tracking.uri!r}: must be an address, as sqlite:///runs/mlflow.db or http://host:5000."
+        )
     judge_config(config)
     climbed = [rung for rung in config.ladder.rungs if not config.ladder.only or rung.name in config.ladder.only]
     if all(rung.role != "capacity" for rung in climbed):
