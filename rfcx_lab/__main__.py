@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 import hydra
-from omegaconf import DictConfig, MissingMandatoryValue
+from omegaconf import DictConfig
 
 from rfcx_lab.config import register_schemas
 from rfcx_lab.errors import LabError
-from rfcx_lab.refusals import check_keys, explain
+from rfcx_lab.refusals import explain, read_config
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 FULL_ERROR = "HYDRA_FULL_ERROR"
@@ -27,10 +27,8 @@ def main(composed: DictConfig) -> None:
     from rfcx_lab.lab.command import run
 
     try:
-        check_keys(composed)
-        run(composed, Path(HydraConfig.get().runtime.output_dir))
-    except MissingMandatoryValue as error:
-        sys.exit(f"{error.full_key} is not set; add {error.full_key}=… to the command.")
+        config = read_config(composed, HydraConfig.get().overrides.task, conf=CONF)
+        run(config, Path(HydraConfig.get().runtime.output_dir))
     except LabError as error:
         sys.exit(str(error))
     except KeyboardInterrupt:

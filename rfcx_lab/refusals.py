@@ -13,7 +13,13 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from hydra.errors import OverrideParseException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException, ValidationError
+from omegaconf.errors import (
+    ConfigAttributeError,
+    ConfigKeyError,
+    MissingMandatoryValue,
+    OmegaConfBaseException,
+    ValidationError,
+)
 
 from rfcx_lab.config import SCHEMAS, Config, RungConfig
 from rfcx_lab.errors import LabError
@@ -28,6 +34,10 @@ def explain(error: Exception, overrides: Sequence[str], *, conf: Path) -> str | 
     """One sentence on why `overrides` give no config; None where the study had begun, and `error` is a bug."""
     if any((Path(frame.filename), frame.name) == _TASK for frame in traceback.extract_tb(error.__traceback__)):
         return None
+    return _sentence(error, overrides, conf)
+
+
+def _sentence(error: Exception, overrides: Sequence[str], conf: Path) -> str:
     if isinstance(error, OSError) and error.errno is not None:  # Hydra's own word on a missing file has none
         return (
             f"{_cut(str(error.filename))} can't be written ({error.strerror}); set runs_dir to a folder on which "
@@ -38,19 +48,45 @@ def explain(error: Exception, overrides: Sequence[str], *, conf: Path) -> str | 
     return _group_fault(overrides, conf) or _key_fault(_cause(error), overrides) or _in_its_words(error, overrides)
 
 
-def check_keys(composed: DictConfig) -> None:
-    """Refuse what `+key=value` and `++key=value` add to the config: no code reads it.
+def read_config(composed: DictConfig, overrides: Sequence[str], *, conf: Path) -> Config:
+    """The config as dataclasses, every value of its type.
 
     Raises:
-        LabError: a key that no schema has.
+        LabError: a key that no schema has (`+key=value` adds it, and no code reads it), a value that is not set, or one
+            that `${…}` fetches and that is of another type.
     """
-    for key in _keys_of(OmegaConf.to_container(composed, resolve=False)):
-        plain = _plain(key)
-        group, _, rest = plain.partition(".")
+    _check_keys(composed)
+    try:
+        config = OmegaConf.to_object(composed)
+    except MissingMandatoryValue as error:
+        raise LabError(f"{error.full_key} is not set; add {error.full_key}=… to the command.") from error
+    except OmegaConfBaseException as error:
+        raise LabError(_sentence(error, overrides, conf)) from error
+    assert isinstance(config, Config)
+    _check_containers(config)
+    return config
+
+
+def _check_containers(node: Any, prefix: str = "") -> None:
+    """OmegaConf checks the type of every number and text, but not of a list or a group that `${…}` fetches."""
+    for name, hint in get_type_hints(type(node)).items():
+        value, key = getattr(node, name), prefix + name
+        if (get_origin(hint) is list and not isinstance(value, list)) or is_dataclass(hint) != is_dataclass(value):
+            raise LabError(f"{key}={_cut(str(value))}: must be {_in_words(hint)}.")
+        for child in value if isinstance(value, list) else [value]:
+            if is_dataclass(child):
+                _check_containers(child, f"{key}.")
+
+
+def _check_keys(composed: DictConfig) -> None:
+    there = _keys_of(OmegaConf.to_container(composed, resolve=False))
+    for key in there:
+        group, _, rest = _plain(key).partition(".")
         schema = OmegaConf.get_type(composed, group) if rest and group in composed else None
         known = _keys(schema, f"{group}.") if is_dataclass(schema) else KEYS
-        if plain not in known:
-            raise LabError(f"{key}: {_no_such_key(plain)}.")
+        if _plain(key) not in known:
+            deepest = [name for name in there if name.startswith(key)][-1]
+            raise LabError(f"{_cut(deepest)}: {_no_such_key(_plain(deepest))}.")
 
 
 def _group_fault(overrides: Sequence[str], conf: Path) -> str | None:
@@ -84,7 +120,9 @@ def _key_fault(cause: OmegaConfBaseException | None, overrides: Sequence[str]) -
         plain = f"ladder.rungs.{plain}"
     override = next((o for o in overrides if o.lstrip("+~").split("=")[0] == key.split("[")[0]), "")
     if isinstance(cause, ConfigAttributeError | ConfigKeyError):
-        return f"{key}: {_no_such_key(plain)}."
+        asked = (o.lstrip("+~").split("=")[0] for o in overrides)  # OmegaConf gives the first part that is not there
+        whole = next((name for name in asked if name.startswith(f"{key}.")), None)
+        return f"{_cut(whole or key)}: {_no_such_key(whole or plain)}."
     hint = KEYS.get(plain) or next((KEYS[known] for known in KEYS if known.endswith(f".{plain}")), None)
     if isinstance(cause, ValidationError) and hint is not None and not override.startswith("~"):
         wanted = _in_words(get_args(hint)[0] if key.endswith("]") else hint)
@@ -100,9 +138,12 @@ def _in_its_words(error: Exception, overrides: Sequence[str]) -> str:
     if said[0].startswith("Ambiguous value"):
         override = next((o for o in overrides if o in said[0]), "")
         return f"{_cut(override)}: several values for one key; write [a,b] where a list is meant."
+    in_list = next((o for o in overrides if o.lstrip("+~").startswith("ladder.rungs.")), None)
+    if in_list is not None:
+        return f"{_cut(in_list)}: ladder.rungs is a list; change a rung in a file of your own, conf/ladder/mine.yaml."
     text = said[0] if cause is not None else " ".join(said)  # of OmegaConf's lines the first one says it
-    override = next((o for o in overrides if cause is not None and o.lstrip("+~").startswith(str(cause.full_key))), "")
-    return f"{_cut(override) or 'The config'}: {_cut(text)}; `python -m rfcx_lab --cfg job` shows a valid one."
+    named = [o for o in overrides if cause is not None and cause.full_key and str(cause.full_key) in o]
+    return f"{_cut(' '.join(named or overrides))}: {_cut(text)}; `python -m rfcx_lab --cfg job` shows what is valid."
 
 
 def _no_such_key(key: str) -> str:

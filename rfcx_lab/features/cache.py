@@ -150,10 +150,9 @@ def _readable(
     """Blocks of numbered rows without those that can't be read, whose reasons are put into `unreadable`."""
     for numbers, rows in blocks:
         unreadable.update({i: row.reason for i, row in zip(numbers, rows, strict=True) if isinstance(row, Unreadable)})
-        yield (
-            [i for i in numbers if i not in unreadable],
-            [row for row in rows if not isinstance(row, Unreadable)],
-        )
+        kept = [i for i in numbers if i not in unreadable]
+        if kept:
+            yield kept, [row for row in rows if not isinstance(row, Unreadable)]
 
 
 def _still_unreadable(store: WindowStore, segments: Sequence[Segment], *, features: FeatureConfig) -> dict[int, str]:

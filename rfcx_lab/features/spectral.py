@@ -109,6 +109,7 @@ def check_features(config: FeatureConfig, window: WindowConfig) -> None:
         n_mfcc = config.n_mfcc
         valid = n_mfcc is not None and 0 < n_mfcc <= config.n_mels
         _require(valid, f"features.n_mfcc={n_mfcc}", f"must lie between 1 and features.n_mels={config.n_mels}")
+    _require(config.f_max is None or config.f_max > 0, f"features.f_max={config.f_max}", "must be above 0")
     top, nyquist = config.f_max or config.sample_rate / 2, config.sample_rate / 2
     _require(top <= nyquist, f"features.f_max={top}", f"lies above half the sampling rate, {nyquist} Hz")
     _require(0 <= config.f_min < top, f"features.f_min={config.f_min}", f"must lie between 0 and {top} Hz")

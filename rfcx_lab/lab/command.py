@@ -1,10 +1,8 @@
-"""From a composed config to a finished study, and what is said at its end."""
+"""From a config to a finished study, and what is said at its end."""
 
 from __future__ import annotations
 
 from pathlib import Path
-
-from omegaconf import DictConfig, OmegaConf
 
 from rfcx_lab import console
 from rfcx_lab.config import Config
@@ -14,10 +12,8 @@ from rfcx_lab.lab.ladder import climb_ladder
 from rfcx_lab.report.table import HEADER, ladder_rows
 
 
-def run(composed: DictConfig, output: Path) -> None:
+def run(config: Config, output: Path) -> None:
     """Run the study, leaving its files in `output`. Raises LabError on bad input."""
-    config = OmegaConf.to_object(composed)
-    assert isinstance(config, Config)
     try:
         climb = climb_ladder(config, output)
     except RejectionError as error:

@@ -108,3 +108,35 @@ def test_crop_is_padded_with_zeros(clips):
 def test_impossible_window_is_a_sentence(clips, tmp_path):
     with pytest.raises(LabError, match=r"less than window.seconds"):
         ensure(clips, tmp_path, window=WindowConfig(kind="fixed", seconds=60.0))
+
+
+def cut(path, share=0.5) -> bytes:
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(share * len(whole))])
+    return whole
+
+
+def test_rows_behind_a_cut_are_told_and_the_others_kept(clips, tmp_path):
+    expected = ensure(clips, tmp_path / "whole").load()
+    path = clips.recordings["rec2"].path
+    whole = cut(path)
+    store, unreadable = ensure_windows(clips, window=WINDOW, features=FEATURES, under=tmp_path)
+    assert list(unreadable) == [10, 11]
+    assert all("rec2.flac is cut short or damaged" in reason for reason in unreadable.values())
+    kept = [i for i in range(24) if i not in unreadable]
+    np.testing.assert_array_equal(store.load(), expected[kept])
+    left = replace(clips, table=clips.table.iloc[kept].reset_index(drop=True))
+    assert ensure(left, tmp_path) == store
+    again = ensure_windows(clips, window=WINDOW, features=FEATURES, under=tmp_path, mapper=None)
+    assert again == (store, unreadable)  # nothing but what could not be read is tried again
+    path.write_bytes(whole)
+    mended, unreadable = ensure_windows(clips, window=WINDOW, features=FEATURES, under=tmp_path)
+    assert not unreadable
+    np.testing.assert_array_equal(mended.load(), expected)
+
+
+def test_nothing_readable_is_told_too(clips, tmp_path):
+    for recording in clips.recordings.values():
+        cut(recording.path, share=0.01)
+    _, unreadable = ensure_windows(clips, window=WINDOW, features=FEATURES, under=tmp_path)
+    assert list(unreadable) == list(range(24))

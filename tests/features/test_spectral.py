@@ -87,6 +87,10 @@ def test_pad_or_cut():
         ({"f_max": 9000.0}, "features.f_max=9000.0: lies above half the sampling rate, 8000.0 Hz"),
         ({"kind": "wavelet"}, "features.kind=wavelet: must be one of mfcc, logmel"),
         ({"f_min": 8000.0}, "features.f_min=8000.0"),
+        ({"f_max": -1.0}, "features.f_max=-1.0: must be above 0"),
+        ({"n_mels": 4000}, "features.n_mels=4000: must be at most"),
+        ({"n_fft": 10**9}, "features.n_fft=1000000000: must be at most"),
+        ({"sample_rate": 10**12}, "features.sample_rate=1000000000000: must be at most"),
     ],
 )
 def test_impossible_config_is_named(change, message):
