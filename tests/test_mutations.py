@@ -31,7 +31,7 @@ from rfcx_lab.lab.study import check_config
 from rfcx_lab.refusals import KEYS, explain, read_config
 from tests.conftest import ROOT
 
-CSV_EXAMPLES, AUDIO_EXAMPLES, OVERRIDE_EXAMPLES = 200, 120, 200
+CSV_EXAMPLES, AUDIO_EXAMPLES, OVERRIDE_EXAMPLES = 200, 120, 150
 RECORDINGS, ROWS, RATE = 10, 30, 8000
 SPLIT = SplitConfig(group="recording_id", test_fraction=0.25, validation_fraction=0.25)
 WINDOW = WindowConfig(kind="fixed", seconds=0.5)
