@@ -12,7 +12,7 @@ from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from hydra.errors import OverrideParseException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import (
     ConfigAttributeError,
     ConfigKeyError,
@@ -71,6 +71,8 @@ def _check_containers(node: Any, prefix: str = "") -> None:
     """OmegaConf checks the type of every number and text, but not of a list or a group that `${…}` fetches."""
     for name, hint in get_type_hints(type(node)).items():
         value, key = getattr(node, name), prefix + name
+        if isinstance(value, str) and value == MISSING:  # what `~key` leaves of a key without a default
+            raise LabError(f"{key} is not set; add {key}=… to the command.")
         if (get_origin(hint) is list and not isinstance(value, list)) or is_dataclass(hint) != is_dataclass(value):
             raise LabError(f"{key}={_cut(str(value))}: must be {_in_words(hint)}.")
         for child in value if isinstance(value, list) else [value]:

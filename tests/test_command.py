@@ -63,6 +63,7 @@ def test_every_option_composes_and_can_be_run(group, option):
         (["data.root=DIR"], "data.root: there is no such key with this data; it goes with data=rfcx."),
         (["training.epochs=many"], "training.epochs=many: training.epochs must be a whole number."),
         (["features=logmels"], "features=logmels: there is no such option; the nearest is logmel; there are article,"),
+        (["~seed"], "seed is not set; add seed=… to the command."),
         (["LSTM"], "'LSTM' is no override: write key=value."),
         (["name=${nowhere}"], "Interpolation key 'nowhere' not found"),
         (["tracking.uri=http://127.0.0.1:1"], "tracking.uri=http://127.0.0.1:1 can't be used (Connection refused)"),

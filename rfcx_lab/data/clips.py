@@ -147,6 +147,7 @@ def _rejections(table: pd.DataFrame, found: Mapping[str, Recording | str]) -> pd
     """The first fault of each faulty row."""
     seconds = table["recording_id"].map(lambda name: getattr(found[name], "seconds", np.nan))
     unreadable = table["recording_id"].map(lambda name: found[name] if isinstance(found[name], str) else None)
+    beyond = "t_max lies beyond the end of the recording at " + seconds.map("{:.2f} s".format)
     faults: Sequence[tuple[str, pd.Series, str | pd.Series]] = (
         ("line", table["fault"].notna(), table["fault"]),
         ("recording_id", unreadable.notna(), unreadable),
@@ -155,7 +156,7 @@ def _rejections(table: pd.DataFrame, found: Mapping[str, Recording | str]) -> pd
         ("t_max", table["t_max"].isna(), "t_max is not a number"),
         ("t_min", table["t_min"] < 0, "t_min is negative"),
         ("t_max", table["t_max"] <= table["t_min"], "t_max is not after t_min"),
-        ("t_max", table["t_max"] > seconds + _END_TOLERANCE, "t_max lies beyond the end of the recording"),
+        ("t_max", table["t_max"] > seconds + _END_TOLERANCE, beyond),
         ("line", table.duplicated([*REQUIRED, *OPTIONAL]), "the row stands there twice"),
     )
     rows, seen = [], np.zeros(len(table), dtype=bool)

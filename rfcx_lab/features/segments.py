@@ -124,5 +124,4 @@ def _read(file: sf.SoundFile, segment: Segment, sample_rate: int) -> Samples:
 
 def _reason(segment: Segment, error: Exception) -> str:
     why = decoder_words(error) if isinstance(error, sf.LibsndfileError) else str(error)
-    where = f"{segment.start:.2f} to {segment.stop:.2f} s"
-    return f"{segment.recording.path.name} is cut short or damaged: {where} can't be read ({why})"
+    return f"{segment.recording.path.name} can't be read from {segment.start:.2f} to {segment.stop:.2f} s: {why}"

@@ -116,11 +116,13 @@ def check_features(config: FeatureConfig, window: WindowConfig) -> None:
     _require(window.kind in ("fixed", "crop"), f"window.kind={window.kind}", "must be fixed or crop")
     _require(window.kind != "fixed" or (window.seconds or 0) > 0, f"window.seconds={window.seconds}", "must be above 0")
     _require(window.kind != "crop" or (window.frames or 0) > 0, f"window.frames={window.frames}", "must be above 0")
-    longest = config.sample_rate if window.kind == "crop" else round((window.seconds or 0) * config.sample_rate)
+    seconds = (window.seconds or 0) if window.kind == "fixed" else 1
+    longest = round(seconds * config.sample_rate)
     _require(
         config.n_fft <= longest,
         f"features.n_fft={config.n_fft}",
-        f"must be at most {longest}, the samples of {'a second' if window.kind == 'crop' else 'the window'}",
+        f"must be at most {longest}, the samples of {seconds} s "
+        f"({'window.seconds, ' if window.kind == 'fixed' else ''}features.sample_rate={config.sample_rate})",
     )
 
 

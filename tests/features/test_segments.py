@@ -88,7 +88,7 @@ def test_what_is_damaged_is_told_and_the_rest_is_read(tmp_path, damage):
     for i, (now, before) in enumerate(zip(found, expected, strict=True)):
         if i in lost:
             start, stop = segments[i].start, segments[i].stop
-            assert f"a.flac is cut short or damaged: {start:.2f} to {stop:.2f} s can't be read (" in now.reason
+            assert f"a.flac can't be read from {start:.2f} to {stop:.2f} s: " in now.reason
         else:
             np.testing.assert_array_equal(now, before)
 
