@@ -174,7 +174,17 @@ def change_column(text: str, column: int, change) -> str:
     return "\n".join(",".join(change(row, column)) if len(row) > column else ",".join(row) for row in rows)
 
 
+def quote_over_lines(text: str, line: int, column: int, count: int) -> str:
+    """A quote before a field, and one behind the same field some lines below: all between is one field then."""
+    lines = [row.split(",") for row in text.split("\n")]
+    first, last = lines[line % len(lines)], lines[(line + count) % len(lines)]
+    first[column % len(first)] = '"' + first[column % len(first)]
+    last[column % len(last)] += '"'
+    return "\n".join(",".join(row) for row in lines)
+
+
 TEXT_MUTATIONS = st.one_of(
+    st.builds(lambda i, j, n: lambda t: quote_over_lines(t, i, j, n), LINE, st.integers(0, 6), st.integers(0, 3)),
     st.builds(lambda i, j, c: lambda t: set_cell(t, i, j, c), LINE, st.integers(0, 6), CELLS),
     st.builds(lambda i, j, c: lambda t: set_cell(t, i, j, c), LINE, st.sampled_from([0, 1, 3, 5]), CELLS),
     st.builds(lambda i: lambda t: change_line(t, i, lambda line: [line, line]), LINE),

@@ -161,8 +161,7 @@ def _still_unreadable(store: WindowStore, segments: Sequence[Segment], *, featur
         return {}
     noted = [int(i) for i in json.loads(_note(store).read_text())]
     tried = [(i, read_segments([segments[i]], sample_rate=features.sample_rate)[0]) for i in noted]
-    still = {i: samples.reason for i, samples in tried if isinstance(samples, Unreadable)}
-    return still if len(still) == len(noted) else {}
+    return {i: samples.reason for i, samples in tried if isinstance(samples, Unreadable)}
 
 
 def _note(store: WindowStore) -> Path:

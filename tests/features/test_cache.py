@@ -135,6 +135,17 @@ def test_rows_behind_a_cut_are_told_and_the_others_kept(clips, tmp_path):
     np.testing.assert_array_equal(mended.load(), expected)
 
 
+def test_one_of_two_files_is_mended(clips, tmp_path):
+    expected = ensure(clips, tmp_path / "whole").load()
+    whole = [cut(clips.recordings[name].path) for name in ("rec2", "rec4")]
+    _, unreadable = ensure_windows(clips, window=WINDOW, features=FEATURES, under=tmp_path)
+    assert list(unreadable) == [10, 11, 18, 19]
+    clips.recordings["rec2"].path.write_bytes(whole[0])
+    store, unreadable = ensure_windows(clips, window=WINDOW, features=FEATURES, under=tmp_path)
+    assert list(unreadable) == [18, 19]
+    np.testing.assert_array_equal(store.load(), np.delete(expected, [18, 19], axis=0))
+
+
 def test_nothing_readable_is_told_too(clips, tmp_path):
     for recording in clips.recordings.values():
         cut(recording.path, share=0.01)
