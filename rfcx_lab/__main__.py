@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 import hydra
-from omegaconf import DictConfig, MissingMandatoryValue
+from omegaconf import DictConfig
 
 from rfcx_lab.config import register_schemas
 from rfcx_lab.errors import LabError
+from rfcx_lab.refusals import explain, read_config
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
+FULL_ERROR = "HYDRA_FULL_ERROR"
 
 register_schemas()
 
@@ -24,14 +27,30 @@ def main(composed: DictConfig) -> None:
     from rfcx_lab.lab.command import run
 
     try:
-        run(composed, Path(HydraConfig.get().runtime.output_dir))
-    except MissingMandatoryValue as error:
-        sys.exit(f"{error.full_key} is not set; add {error.full_key}=… to the command.")
+        config = read_config(composed, HydraConfig.get().overrides.task, conf=CONF)
+        run(config, Path(HydraConfig.get().runtime.output_dir))
     except LabError as error:
         sys.exit(str(error))
     except KeyboardInterrupt:
         sys.exit("Stopped. Finished fits and features are kept: the same command goes on from here.")
 
 
+def main_in_sentences() -> None:
+    """`main`, where what Hydra refuses is one sentence too. HYDRA_FULL_ERROR=1 shows Hydra's own words."""
+    if os.environ.get(FULL_ERROR) == "1":
+        main()
+        return
+    if not CONF.is_dir():
+        sys.exit(f"{CONF} does not exist; run rfcx_lab from its repository, installed there with pip install -e.")
+    os.environ[FULL_ERROR] = "1"  # Hydra raises what it would otherwise print over many lines
+    try:
+        main()
+    except Exception as error:
+        sentence = explain(error, sys.argv[1:], conf=CONF)
+        if sentence is None:
+            raise
+        sys.exit(sentence)
+
+
 if __name__ == "__main__":
-    main()
+    main_in_sentences()

@@ -6,11 +6,13 @@ Nothing heavy is imported: `--help` composes the config too.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+import math
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
 from omegaconf import MISSING
 
+from rfcx_lab.errors import LabError
 from rfcx_lab.verdict.config import OnsetConfig
 
 
@@ -172,6 +174,18 @@ def signature(node: Any) -> dict[str, Any]:
         if f.default != getattr(node, f.name)
         and not (callable(f.default_factory) and f.default_factory() == getattr(node, f.name))
     }
+
+
+def check_finite(node: Any, key: str = "") -> None:
+    """Raise LabError, naming the key, where a number anywhere under `node` is NaN or infinite."""
+    if isinstance(node, float) and not math.isfinite(node):
+        raise LabError(f"{key}={node}: must be a finite number.")
+    if isinstance(node, list):
+        for place, child in enumerate(node):
+            check_finite(child, f"{key}[{place}]")
+    elif is_dataclass(node):
+        for f in fields(node):
+            check_finite(getattr(node, f.name), f"{key}.{f.name}" if key else f.name)
 
 
 def register_schemas() -> None:

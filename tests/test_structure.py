@@ -30,7 +30,7 @@ OWNERS = {
     "rich": {"console.py"},
     "distributed": {"lab/engine.py"},
     "matplotlib": {"report"},
-    "hydra": {"__main__.py", "config.py"},
+    "hydra": {"__main__.py", "config.py", "refusals.py"},
 }
 VERDICT_NEEDS = {"numpy", "scipy", "sklearn", "lazy_loader"}
 

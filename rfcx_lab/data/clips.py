@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from rfcx_lab.config import DataConfig
 from rfcx_lab.data.recordings import Recording, find_recording
-from rfcx_lab.data.tables import join_folds, read_clip_table, read_species_names
+from rfcx_lab.data.tables import OPTIONAL, REQUIRED, join_folds, read_clip_table, read_species_names, whole
 from rfcx_lab.errors import LabError
 
 _END_TOLERANCE = 0.01  # seconds a box may reach beyond its recording: the tables round
-_SHOWN_REJECTIONS = 3
+_SHOWN_REJECTIONS = 2
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,14 @@ class Clips:
         return self.table[column].astype(str).to_numpy(dtype=str)
 
 
+class RejectionError(LabError):
+    """More rows are unusable than `data.max_rejected` allows; `rejected` lists them as `Clips.rejected` does."""
+
+    def __init__(self, sentence: str, rejected: pd.DataFrame) -> None:
+        super().__init__(sentence)
+        self.rejected = rejected
+
+
 def load_clips(root: Path, config: DataConfig, *, seed: int, sound: bool = True) -> Clips:
     """Read a folder in the RFCX layout.
 
@@ -77,25 +85,62 @@ def load_clips(root: Path, config: DataConfig, *, seed: int, sound: bool = True)
     """
     if config.on_bad_row not in ("reject", "stop"):
         raise LabError(f"data.on_bad_row={config.on_bad_row}: must be reject or stop.")
+    if not 0 <= config.max_rejected <= 1:
+        raise LabError(f"data.max_rejected={config.max_rejected}: must be a share from 0 to 1.")
     table = join_folds(read_clip_table(root), root)
+    if sound and not (root / "train").is_dir():
+        raise LabError(f"{root / 'train'} is not a folder; the recordings must lie there, as <recording_id>.flac.")
     wanted = table["recording_id"].unique() if sound else ()
     found = {name: find_recording(root / "train", name) for name in wanted}
-    rejected = _rejections(table, found)
-    _check_rejections(rejected, config, rows=len(table), path=root / "train_tp.csv")
-    table = table[~table["line"].isin(rejected["line"])].reset_index(drop=True)
-    species = tuple(sorted(int(s) for s in table["species_id"].unique()))
+    recordings = {name: r for name, r in found.items() if isinstance(r, Recording)}
+    return _keep_usable(table, recordings, _rejections(table, found), root=root, config=config, seed=seed)
+
+
+def reject_rows(clips: Clips, faults: Mapping[int, str], *, config: DataConfig, seed: int) -> Clips:
+    """`clips` without the rows at the positions in `faults`, which are listed with the reason given there.
+
+    Raises:
+        LabError: nothing usable is left, or too many rows are rejected by now.
+    """
+    if not faults:
+        return clips
+    bad = clips.table.iloc[sorted(faults)]
+    more = pd.DataFrame(
+        {"line": bad["line"], "recording_id": bad["recording_id"], "field": "recording_id", "reason": ""}
+    ).assign(reason=[faults[i] for i in sorted(faults)])
+    rejected = pd.concat([clips.rejected, more]).sort_values("line").reset_index(drop=True)
+    table = clips.table.drop(columns="label")
+    return _keep_usable(table, clips.recordings, rejected, root=clips.root, config=config, seed=seed)
+
+
+def _keep_usable(
+    table: pd.DataFrame,
+    recordings: Mapping[str, Recording],
+    rejected: pd.DataFrame,
+    *,
+    root: Path,
+    config: DataConfig,
+    seed: int,
+) -> Clips:
+    path = root / "train_tp.csv"
+    usable = table[~table["line"].isin(rejected["line"])].drop(columns="fault", errors="ignore").reset_index(drop=True)
+    _check_rejections(rejected, config, rows=len(usable) + len(rejected), path=path)
+    usable = usable.astype({"species_id": int})  # a row without one has made the column one of floats
+    species = tuple(sorted(usable["species_id"].unique().tolist()))
     if len(species) < 2:
-        raise LabError(f"{root / 'train_tp.csv'} has usable rows of {len(species)} species; a classifier needs two.")
+        raise LabError(
+            f"{path} has usable rows of {len(species)} species; a classifier needs two: add calls of others."
+        )
     names = read_species_names(root)
-    labels = np.searchsorted(species, table["species_id"].to_numpy(dtype=int))
+    labels = np.searchsorted(species, usable["species_id"].to_numpy())
     if config.shuffle_labels:
         labels = np.random.default_rng([seed, 1]).permutation(labels)
     return Clips(
         root=root,
-        table=table.assign(label=labels),
-        recordings={name: r for name, r in found.items() if isinstance(r, Recording)},
+        table=usable.assign(label=labels),
+        recordings={name: recordings[name] for name in usable["recording_id"].unique() if name in recordings},
         species=species,
-        species_names=tuple(names.get(s, f"species {s}") for s in species),
+        species_names=tuple(names.get(s) or f"species {s}" for s in species),
         rejected=rejected,
     )
 
@@ -104,22 +149,24 @@ def _rejections(table: pd.DataFrame, found: Mapping[str, Recording | str]) -> pd
     """The first fault of each faulty row."""
     seconds = table["recording_id"].map(lambda name: getattr(found.get(name), "seconds", np.nan))
     unreadable = table["recording_id"].map(lambda name: found[name] if isinstance(found.get(name), str) else None)
-    species = table["species_id"]
-    faults: Sequence[tuple[str, pd.Series, str]] = (
-        ("recording_id", unreadable.notna(), ""),
+    beyond = "t_max lies beyond the end of the recording at " + seconds.map("{:.2f} s".format)
+    faults: Sequence[tuple[str, pd.Series, str | pd.Series]] = (
+        ("line", table["fault"].notna(), table["fault"]),
+        ("recording_id", unreadable.notna(), unreadable),
         ("recording_id", table["recording_id"] == "", "recording_id is empty"),
-        ("species_id", species.isna() | (species % 1 != 0), "species_id is not a whole number"),
+        ("species_id", ~whole(table["species_id"]), "species_id is not a whole number"),
         ("t_min", table["t_min"].isna(), "t_min is not a number"),
         ("t_max", table["t_max"].isna(), "t_max is not a number"),
         ("t_min", table["t_min"] < 0, "t_min is negative"),
         ("t_max", table["t_max"] <= table["t_min"], "t_max is not after t_min"),
-        ("t_max", table["t_max"] > seconds + _END_TOLERANCE, "t_max lies beyond the end of the recording"),
-        ("line", table.drop(columns="line").duplicated(), "the row stands there twice"),
+        ("t_max", table["t_max"] > seconds + _END_TOLERANCE, beyond),
+        ("line", table.duplicated([*REQUIRED, *OPTIONAL]), "the row stands there twice"),
     )
     rows, seen = [], np.zeros(len(table), dtype=bool)
     for field, mask, reason in faults:
         for i in np.flatnonzero(mask.to_numpy(dtype=bool) & ~seen):
-            rows.append((table["line"][i], table["recording_id"][i], field, reason or unreadable[i]))
+            phrase = reason if isinstance(reason, str) else reason[i]
+            rows.append((table["line"][i], table["recording_id"][i], field, phrase))
             seen[i] = True
     return pd.DataFrame(sorted(rows), columns=["line", "recording_id", "field", "reason"])
 
@@ -130,9 +177,10 @@ def _check_rejections(rejected: pd.DataFrame, config: DataConfig, *, rows: int, 
     shown = [f"line {r.line} ({r.reason})" for r in rejected.head(_SHOWN_REJECTIONS).itertuples()]
     listed = "; ".join(shown) + (" …" if len(rejected) > _SHOWN_REJECTIONS else "")
     if config.on_bad_row == "stop":
-        raise LabError(f"{path}: {listed}. Mend the row, or set data.on_bad_row=reject.")
+        raise RejectionError(f"{path}: {listed}; mend it, or set data.on_bad_row=reject.", rejected)
     if len(rejected) > config.max_rejected * rows:
-        raise LabError(
-            f"{path}: {len(rejected)} of {rows} rows are unusable, more than data.max_rejected={config.max_rejected}: "
-            f"{listed}."
-        )
+        share = f"more than data.max_rejected={config.max_rejected}"
+        sentence = f"{path}: {len(rejected)} of {rows} rows are unusable, {share}: {listed}; mend them, or raise it."
+        raise RejectionError(sentence, rejected)
+    if len(rejected) == rows:
+        raise RejectionError(f"{path}: no row is usable: {listed}; mend them.", rejected)

@@ -31,6 +31,7 @@ GENERATOR = 1
 COMPLETE = "soundscape.json"
 """Written last; a directory without it is the leftover of a killed generation."""
 
+_SAMPLE_BYTES = 2
 COLUMNS = ["recording_id", "species_id", "songtype_id", "t_min", "f_min", "t_max", "f_max"]
 
 
@@ -45,8 +46,8 @@ def ensure_soundscape(config: SoundscapeData, *, under: Path) -> Path:
     """
     _check(config)
     settings = _settings(config)
-    key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
-    target = under / key
+    target = _target(config, under)
+    key = target.name
     if (target / COMPLETE).exists():
         return target
     under.mkdir(parents=True, exist_ok=True)
@@ -61,6 +62,22 @@ def ensure_soundscape(config: SoundscapeData, *, under: Path) -> Path:
         (partial / COMPLETE).write_text(json.dumps(settings, indent=2) + "\n")
         partial.rename(target)
     return target
+
+
+def soundscape_bytes(config: SoundscapeData, *, under: Path) -> int:
+    """How much disk the soundscape of `config` will take at most; 0 where it is there.
+
+    Raises:
+        LabError: a setting is out of its range.
+    """
+    _check(config)
+    if (_target(config, under) / COMPLETE).exists():
+        return 0
+    return int(config.recordings * config.seconds * config.sample_rate) * _SAMPLE_BYTES
+
+
+def _target(config: SoundscapeData, under: Path) -> Path:
+    return under / hashlib.sha256(json.dumps(_settings(config), sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _settings(config: SoundscapeData) -> dict[str, object]:

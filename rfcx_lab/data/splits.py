@@ -6,6 +6,7 @@ Groups (recordings, by default) never stand on two sides; species are spread as 
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -62,14 +63,16 @@ def make_splits(
     """
     _check(labels, groups, config=config, species_names=species_names)
     everyone = np.arange(len(labels))
+    _check_parts(everyone, labels, groups, key="split.test_fraction", config=config)
     rest, test = _hold_out(everyone, labels, groups, fraction=config.test_fraction, seed=[seed, _TEST])
+    _check_parts(rest, labels, groups, key="split.validation_fraction", config=config)
     splits = []
     for repeat in range(repeats):
         fraction, stream = config.validation_fraction, [seed, _REPEAT, repeat]
         train, validation = _hold_out(rest, labels, groups, fraction=fraction, seed=stream)
         split = Split(repeat, train, validation, test)
         assert_disjoint(split, groups)
-        _assert_all_species(split, labels, species_names)
+        _assert_all_species(split, labels, groups, config=config, species_names=species_names)
         splits.append(split)
     return splits
 
@@ -96,7 +99,9 @@ def _hold_out(
     folds = _fold_count(fraction)
     state, drawn = np.random.SeedSequence(seed).generate_state(2).tolist()
     splitter = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=state)
-    parts = list(splitter.split(rows, labels[rows], groups[rows]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of species with fewer rows than folds: _check has its own bound
+        parts = list(splitter.split(rows, labels[rows], groups[rows]))
     kept, held = parts[drawn % folds]
     return rows[kept], rows[held]
 
@@ -125,8 +130,36 @@ def _check(
             )
 
 
-def _assert_all_species(split: Split, labels: NDArray[np.int64], species_names: Sequence[str]) -> None:
+def _check_parts(
+    rows: Rows, labels: NDArray[np.int64], groups: NDArray[np.str_], *, key: str, config: SplitConfig
+) -> None:
+    """Refuse a fraction so small that its part could come out empty."""
+    folds, there = _fold_count(getattr(config, key.removeprefix("split."))), len(set(groups[rows]))
+    if there < folds:
+        raise LabError(
+            f"{key}=1/{folds} needs {folds} groups of {config.group}, and there are {there} to draw from: add "
+            f"recordings, or set {key} to {1 / max(2, there):.2f} or more."
+        )
+    most = int(np.bincount(labels[rows]).max())
+    if most < folds:
+        raise LabError(
+            f"{key}=1/{folds} needs a species with {folds} rows, and none has more than {most} to draw from: add "
+            f"calls, or set {key} to {1 / max(2, most):.2f} or more."
+        )
+
+
+def _assert_all_species(
+    split: Split,
+    labels: NDArray[np.int64],
+    groups: NDArray[np.str_],
+    *,
+    config: SplitConfig,
+    species_names: Sequence[str],
+) -> None:
     absent = set(range(len(species_names))) - set(labels[split.train].tolist())
     if absent:
-        names = ", ".join(species_names[label] for label in sorted(absent))
-        raise LabError(f"repeat {split.repeat}: no training row of {names}; add recordings of it, or change the seed.")
+        name, count = species_names[min(absent)], len(set(groups[labels == min(absent)]))
+        raise LabError(
+            f"{name} is in {count} group(s) of {config.group}, and repeat {split.repeat} holds them all out: add "
+            f"recordings of it (at least {count + 1} are needed), leave its rows out, or change the seed."
+        )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
+import csv
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -11,29 +12,31 @@ from rfcx_lab.errors import LabError
 
 REQUIRED = ("recording_id", "species_id", "t_min", "t_max")
 OPTIONAL = ("songtype_id", "f_min", "f_max")
-_FIRST_LINE = 2  # the header is line 1
 _LINE = "line"  # the column that keeps each row's line in its file
+_RESERVED = (_LINE, "fault", "label")  # columns that are added to every table of clips
+_FEW = 8  # column names told in a sentence
 
 
 def read_clip_table(root: Path) -> pd.DataFrame:
     """`train_tp.csv` as it stands: a row per call, `line` its line in the file, numbers where they parse.
 
     Columns: `line, recording_id, species_id, songtype_id, t_min, t_max, f_min, f_max` (times in seconds, frequencies
-    in Hz; NaN where a field is empty, unreadable or its optional column is missing).
+    in Hz; NaN where a field is empty, unreadable or its optional column is missing), and `fault`: a phrase where the
+    line has not as many fields as the header, so that none of them can be trusted; else None.
 
     Raises:
-        LabError: no such file, not a CSV, a required column missing, or no row.
+        LabError: no such file, not a CSV in UTF-8, a required column missing, or no row.
     """
     path = root / "train_tp.csv"
     table = _read_csv(path)
     missing = [column for column in REQUIRED if column not in table]
     if missing:
-        raise LabError(f"{path} lacks the column {missing[0]}; it needs {', '.join(REQUIRED)}.")
+        raise LabError(_lacks(path, missing[0], table))
     if table.empty:
         raise LabError(f"{path} holds a header but no row; add one line per call.")
-    out = pd.DataFrame({_LINE: table[_LINE], "recording_id": table["recording_id"].fillna("")})
+    out = pd.DataFrame({_LINE: table[_LINE], "fault": table["fault"], "recording_id": table["recording_id"].fillna("")})
     for column in (*REQUIRED[1:], *OPTIONAL):
-        out[column] = pd.to_numeric(table[column], errors="coerce") if column in table else float("nan")
+        out[column] = _numbers(table[column]) if column in table else float("nan")
     return out
 
 
@@ -41,14 +44,17 @@ def join_folds(clips: pd.DataFrame, root: Path) -> pd.DataFrame:
     """Add the columns of `folds.csv`, if there is one: a line per recording, or aligned with `train_tp.csv`.
 
     Raises:
-        LabError: the file is neither.
+        LabError: the file is neither, or malformed.
     """
     path = root / "folds.csv"
     if not path.is_file():
         return clips
-    folds = _read_csv(path)
+    folds = _strict(_read_csv(path), path)
     if "recording_id" not in folds:
-        raise LabError(f"{path} lacks the column recording_id.")
+        raise LabError(_lacks(path, "recording_id", folds))
+    for column in _RESERVED:
+        if column in folds.columns[1:]:
+            raise LabError(f"{path}: a column may not be called {column}, which is taken; give it another name.")
     extra = [column for column in folds if column not in clips]
     if folds["recording_id"].is_unique and set(clips["recording_id"]) <= set(folds["recording_id"]):
         return clips.merge(folds[["recording_id", *extra]], on="recording_id", how="left", validate="many_to_one")
@@ -57,18 +63,28 @@ def join_folds(clips: pd.DataFrame, root: Path) -> pd.DataFrame:
 
 
 def read_species_names(root: Path) -> dict[int, str]:
-    """`species.csv` (`species_id` and a name), where there is one; else nothing."""
+    """`species.csv` (`species_id` and a name), where there is one; else nothing.
+
+    Raises:
+        LabError: it lacks a column, or an id is no whole number or stands there twice.
+    """
     path = root / "species.csv"
     if not path.is_file():
         return {}
-    table = _read_csv(path)
-    if "species_id" not in table or table.shape[1] < 3:
+    table = _strict(_read_csv(path), path)
+    name = next((column for column in table if column not in ("species_id", _LINE)), None)
+    if "species_id" not in table or name is None:
         raise LabError(f"{path} needs the column species_id and one with the name.")
-    name = next(column for column in table if column not in ("species_id", _LINE))
-    ids = pd.to_numeric(table["species_id"], errors="coerce")
-    if ids.isna().any():
-        raise LabError(f"{path}, line {table[_LINE][int(ids.isna().argmax())]}: species_id is not a number.")
+    ids = _numbers(table["species_id"])
+    for fault, why in ((~whole(ids), "is not a whole number"), (ids.duplicated(), "stands there twice")):
+        if fault.any():
+            raise LabError(f"{path}, line {table[_LINE][int(fault.argmax())]}: species_id {why}; mend that line.")
     return dict(zip(ids.astype(int), table[name].fillna("").astype(str), strict=True))
+
+
+def whole(numbers: pd.Series) -> pd.Series:
+    """Which are whole numbers that a float holds exactly."""
+    return (numbers.abs() < 2**53) & (numbers % 1 == 0)
 
 
 def _check_aligned(clips: pd.DataFrame, folds: pd.DataFrame, path: Path) -> None:
@@ -76,22 +92,82 @@ def _check_aligned(clips: pd.DataFrame, folds: pd.DataFrame, path: Path) -> None
     if len(folds) != len(clips):
         raise LabError(f"{path} holds {len(folds)} lines, train_tp.csv {len(clips)}; {remedy}")
     for column in (c for c in ("recording_id", "species_id", "t_min", "t_max") if c in folds):
-        theirs = folds[column] if column == "recording_id" else pd.to_numeric(folds[column], errors="coerce")
+        theirs = folds[column] if column == "recording_id" else _numbers(folds[column])
         differs = (theirs != clips[column]) & ~(theirs.isna() & clips[column].isna())
         if differs.any():
             line = folds[_LINE][int(differs.argmax())]
             raise LabError(f"{path}, line {line}: {column} differs from train_tp.csv; {remedy}")
 
 
+def _numbers(column: pd.Series) -> pd.Series:
+    numbers = pd.to_numeric(column, errors="coerce")
+    return numbers if numbers.dtype == "int64" else numbers.astype(float)
+
+
+def _strict(table: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """`table` without its column `fault`; LabError where that names one."""
+    if table["fault"].notna().any():
+        first = table[table["fault"].notna()].iloc[0]
+        raise LabError(f"{path}, line {first[_LINE]}: {first['fault']}; mend that line.")
+    return table.drop(columns="fault")
+
+
 def _read_csv(path: Path) -> pd.DataFrame:
+    """Every line that is not blank, as text; None for an empty field. First column `line`, last column `fault`."""
     if not path.is_file():
         raise LabError(f"{path} does not exist; point data.root at a folder in the RFCX layout.")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", pd.errors.ParserWarning)  # of fields beyond the header's: they are dropped
-            table = pd.read_csv(path, dtype=str, skipinitialspace=True, index_col=False, skip_blank_lines=False)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, OSError) as error:
-        raise LabError(f"{path} is not a readable CSV file ({str(error).strip()}).") from error
-    table = table.rename(columns=lambda column: str(column).strip())
-    table.insert(0, _LINE, table.index + _FIRST_LINE)
-    return table.dropna(how="all", subset=table.columns[1:]).reset_index(drop=True)
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            lines = list(_lines(file, path))
+    except UnicodeDecodeError as error:
+        raise LabError(
+            f"{path} is not text in UTF-8 ({error.reason} at byte {error.start}); save it as UTF-8."
+        ) from error
+    except OSError as error:
+        raise LabError(f"{path} can't be read ({error.strerror}); make it readable.") from error
+    if not lines:
+        raise LabError(f"{path} is empty; its first line must name the columns, {', '.join(REQUIRED)} among them.")
+    _, header = lines[0]
+    names = [name.strip() or f"column {place}" for place, name in enumerate(header, start=1)]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise LabError(f"{path}: the column {twice} stands there twice; rename or remove one.")
+    rows = [(line, *_fit(fields, len(names)), _fault(fields, len(names))) for line, fields in lines[1:]]
+    return pd.DataFrame(rows, columns=[_LINE, *names, "fault"], dtype=object).astype({_LINE: int})
+
+
+def _lines(file: Iterator[str], path: Path) -> Iterator[tuple[int, list[str]]]:
+    """The number and the fields of every line that is not blank.
+
+    A field that runs over several lines is refused: it is far more likely a quote that was never closed, and the rows
+    within it would be lost.
+    """
+    reader, before = csv.reader(file, skipinitialspace=True, strict=True), 0
+    try:
+        for fields in reader:
+            if any("\n" in field or "\r" in field for field in fields):
+                raise LabError(f"{path}, line {before + 1}: a quoted field runs over several lines; close its quote.")
+            before = reader.line_num
+            if any(field.strip() for field in fields):
+                yield before, fields
+    except csv.Error as error:
+        raise LabError(f"{path}, line {before + 1}: not CSV ({error}); mend its quotes.") from error
+
+
+def _fit(fields: list[str], count: int) -> list[str | None]:
+    padded = [*fields, *[""] * (count - len(fields))][:count]
+    return [field or None for field in padded]
+
+
+def _fault(fields: list[str], count: int) -> str | None:
+    while len(fields) > count and not fields[-1].strip():  # spreadsheets leave commas behind
+        fields = fields[:-1]
+    return None if len(fields) == count else f"the line has {len(fields)} fields, the header {count}"
+
+
+def _lacks(path: Path, column: str, table: pd.DataFrame) -> str:
+    there = [str(name)[:40] for name in table.columns.drop([_LINE, "fault"], errors="ignore")]
+    listed = ", ".join(there[:_FEW]) + (" …" if len(there) > _FEW else "")
+    if len(there) == 1 and any(mark in there[0] for mark in ";\t|"):
+        return f"{path} is not separated by commas; save it with commas (and points as decimal marks)."
+    return f"{path} lacks the column {column}; it needs {', '.join(REQUIRED)} and has {listed}."

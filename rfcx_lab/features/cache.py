@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
@@ -24,8 +24,9 @@ from numpy.typing import NDArray
 from rfcx_lab.config import FeatureConfig, WindowConfig, signature
 from rfcx_lab.console import track
 from rfcx_lab.data.clips import Clips
-from rfcx_lab.features.segments import Segment, plan_segments, read_segments
-from rfcx_lab.features.spectral import FEATURES, frame_count, pad_or_cut, width
+from rfcx_lab.features.segments import Segment, Unreadable, plan_segments, read_segments
+from rfcx_lab.features.spectral import FEATURES, Frames, frame_count, pad_or_cut, width
+from rfcx_lab.files import whole_folder, write_whole
 
 SCHEMA = 1  # raised when the numbers change for the same config
 _LIBRARIES = ("librosa", "soxr", "numpy")
@@ -56,33 +57,53 @@ class WindowStore:
         return np.array([hashlib.blake2b(windows[row].tobytes(), digest_size=16).hexdigest() for row in rows])
 
 
-def ensure_windows(
-    clips: Clips, *, window: WindowConfig, features: FeatureConfig, under: Path, mapper: Mapper = map
-) -> WindowStore:
-    """Windows of every clip, from the cache under `under` or computed by `mapper` (an ordered, lazy `map`).
+def locate_windows(clips: Clips, *, window: WindowConfig, features: FeatureConfig, under: Path) -> WindowStore:
+    """Where the windows of `clips` are or will be kept under `under`; reads no audio.
 
     Raises:
-        LabError: a recording is too short for the window, or truncated.
+        LabError: a recording is too short for the window.
+    """
+    return _store(plan_segments(clips, window), window=window, features=features, under=under)
+
+
+def ensure_windows(
+    clips: Clips, *, window: WindowConfig, features: FeatureConfig, under: Path, mapper: Mapper = map
+) -> tuple[WindowStore, dict[int, str]]:
+    """Windows of every clip, from the cache under `under` or computed by `mapper` (an ordered, lazy `map`).
+
+    Also returned: the rows of `clips`, by position, whose sound can't be read, each with a phrase why. The store then
+    holds the windows of the other rows alone, under the key that it has for `clips` without them.
+
+    Raises:
+        LabError: a recording is too short for the window.
     """
     segments = plan_segments(clips, window)
-    store = _store(segments, window=window, features=features, under=under)
+    at = partial(_store, window=window, features=features, under=under)
+    store = at(segments)
     if store.path.exists():
-        return store
+        return store, {}
     under.mkdir(parents=True, exist_ok=True)
     with FileLock(under / f"{store.key}.lock"):
-        if not store.path.exists():
-            _compute(store, segments, window=window, features=features, mapper=mapper)
-    return store
+        if store.path.exists():
+            return store, {}
+        noted = _still_unreadable(store, segments, features=features)
+        readable = at(_without(segments, noted))
+        if not noted or not readable.path.exists():
+            noted = _compute(store, segments, at, window=window, features=features, mapper=mapper)
+        return at(_without(segments, noted)), noted
 
 
-def extract(segments: Sequence[Segment], *, features: FeatureConfig, frames: int) -> Windows:
-    """Features of segments, `[len(segments), frames, F]`; those of one recording must stand together."""
+def extract(segments: Sequence[Segment], *, features: FeatureConfig, frames: int) -> list[Frames | Unreadable]:
+    """Features `[frames, F]` of each segment; those of one recording must stand together."""
     compute = FEATURES[features.kind]
-    rows = []
+    rows: list[Frames | Unreadable] = []
     for _, group in groupby(segments, key=lambda segment: segment.recording.path):
         for samples in read_segments(list(group), sample_rate=features.sample_rate):
-            rows.append(pad_or_cut(compute(samples, features), frames))
-    return np.asarray(rows, dtype=np.float32)
+            if isinstance(samples, Unreadable):
+                rows.append(samples)
+            else:
+                rows.append(pad_or_cut(compute(samples, features), frames))
+    return rows
 
 
 def _store(segments: Sequence[Segment], *, window: WindowConfig, features: FeatureConfig, under: Path) -> WindowStore:
@@ -100,11 +121,13 @@ def _store(segments: Sequence[Segment], *, window: WindowConfig, features: Featu
 def _compute(
     store: WindowStore,
     segments: Sequence[Segment],
+    at: Callable[[Sequence[Segment]], WindowStore],
     *,
     window: WindowConfig,
     features: FeatureConfig,
     mapper: Mapper,
-) -> None:
+) -> dict[int, str]:
+    """Fill `store`, or, where a segment can't be read, the store of the others; returns which, and why."""
     frames = frame_count(window, features)
     order = sorted(range(len(segments)), key=lambda i: segments[i].recording.path)
     tasks = [order[i : i + _ROWS_PER_TASK] for i in range(0, len(order), _ROWS_PER_TASK)]
@@ -115,7 +138,45 @@ def _compute(
     windows = np.lib.format.open_memmap(partial_path / "windows.npy", mode="w+", dtype=np.float32, shape=shape)
     work = partial(extract, features=features, frames=frames)
     results = mapper(work, [[segments[i] for i in task] for task in tasks])
-    for task, rows in zip(tasks, track(results, "Features", total=len(tasks)), strict=True):
-        windows[task] = rows
+    unreadable: dict[int, str] = {}
+    blocks = zip(tasks, track(results, "Features", total=len(tasks)), strict=True)
+    for numbers, rows in _readable(blocks, unreadable):
+        windows[numbers] = rows
     windows.flush()
-    partial_path.replace(store.path)
+    if not unreadable:
+        partial_path.replace(store.path)
+        return unreadable
+    with whole_folder(at(_without(segments, unreadable)).path) as folder:
+        np.save(folder / "windows.npy", _without(windows, unreadable))
+    write_whole(_note(store), json.dumps(unreadable))
+    shutil.rmtree(partial_path)
+    return unreadable
+
+
+def _readable(
+    blocks: Iterable[tuple[list[int], list[Frames | Unreadable]]], unreadable: dict[int, str]
+) -> Iterator[tuple[list[int], list[Frames]]]:
+    """Blocks of numbered rows without those that can't be read, whose reasons are put into `unreadable`."""
+    for numbers, rows in blocks:
+        unreadable.update({i: row.reason for i, row in zip(numbers, rows, strict=True) if isinstance(row, Unreadable)})
+        kept = [i for i in numbers if i not in unreadable]
+        if kept:
+            yield kept, [row for row in rows if not isinstance(row, Unreadable)]
+
+
+def _still_unreadable(store: WindowStore, segments: Sequence[Segment], *, features: FeatureConfig) -> dict[int, str]:
+    """What an earlier computation could not read, tried again: the key doesn't tell a whole file from a cut one."""
+    if not _note(store).is_file():
+        return {}
+    noted = [int(i) for i in json.loads(_note(store).read_text())]
+    tried = [(i, read_segments([segments[i]], sample_rate=features.sample_rate)[0]) for i in noted]
+    return {i: samples.reason for i, samples in tried if isinstance(samples, Unreadable)}
+
+
+def _note(store: WindowStore) -> Path:
+    return store.path.with_name(f"{store.key}.unreadable.json")
+
+
+def _without(rows: Any, positions: Collection[int]) -> Any:
+    kept = [i for i in range(len(rows)) if i not in positions]
+    return rows[kept] if isinstance(rows, np.ndarray) else [rows[i] for i in kept]

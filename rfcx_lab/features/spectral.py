@@ -16,6 +16,8 @@ from rfcx_lab.config import FeatureConfig, WindowConfig
 from rfcx_lab.errors import LabError
 from rfcx_lab.features.segments import Samples
 
+_MOST_BANDS = 1024
+_TOP_RATE = 1_000_000  # Hz; ultrasonic recorders stay below it
 Frames = NDArray[np.float32]
 
 
@@ -64,9 +66,14 @@ def pad_or_cut(frames: Frames, count: int) -> Frames:
 
 def empty_mel_bands(config: FeatureConfig) -> tuple[int, int]:
     """How many mel bands catch no frequency of the FFT, and the smallest power of two as `n_fft` that leaves none."""
+    from librosa import mel_frequencies
+
+    edges = mel_frequencies(config.n_mels + 2, fmin=config.f_min, fmax=config.f_max or config.sample_rate / 2)
 
     def empty(n_fft: int) -> int:
-        return int((_mel_basis(config, n_fft).max(axis=1) == 0).sum())
+        step = config.sample_rate / n_fft
+        first = (np.floor(edges[:-2] / step) + 1) * step  # of the FFT's frequencies, the first one inside each band
+        return int((first >= edges[2:]).sum())
 
     mended = 1 << (config.n_fft - 1).bit_length()
     while empty(mended):
@@ -96,18 +103,34 @@ def check_features(config: FeatureConfig, window: WindowConfig) -> None:
     for name in ("sample_rate", "n_fft", "hop_length", "n_mels"):
         value = getattr(config, name)
         _require(value > 0, f"features.{name}={value}", "must be above 0")
+    _require(
+        config.sample_rate <= _TOP_RATE, f"features.sample_rate={config.sample_rate}", f"must be at most {_TOP_RATE}"
+    )
+    bins = min(1 + config.n_fft // 2, _MOST_BANDS)
+    _require(
+        config.n_mels <= bins,
+        f"features.n_mels={config.n_mels}",
+        f"must be at most {bins} with features.n_fft={config.n_fft}",
+    )
     if config.kind == "mfcc":
         n_mfcc = config.n_mfcc
         valid = n_mfcc is not None and 0 < n_mfcc <= config.n_mels
         _require(valid, f"features.n_mfcc={n_mfcc}", f"must lie between 1 and features.n_mels={config.n_mels}")
+    _require(config.f_max is None or config.f_max > 0, f"features.f_max={config.f_max}", "must be above 0")
     top, nyquist = config.f_max or config.sample_rate / 2, config.sample_rate / 2
     _require(top <= nyquist, f"features.f_max={top}", f"lies above half the sampling rate, {nyquist} Hz")
     _require(0 <= config.f_min < top, f"features.f_min={config.f_min}", f"must lie between 0 and {top} Hz")
     _require(window.kind in ("fixed", "crop"), f"window.kind={window.kind}", "must be fixed or crop")
-    if window.kind == "fixed":
-        _require((window.seconds or 0) > 0, f"window.seconds={window.seconds}", "must be above 0")
-    else:
-        _require((window.frames or 0) > 0, f"window.frames={window.frames}", "must be above 0")
+    _require(window.kind != "fixed" or (window.seconds or 0) > 0, f"window.seconds={window.seconds}", "must be above 0")
+    _require(window.kind != "crop" or (window.frames or 0) > 0, f"window.frames={window.frames}", "must be above 0")
+    seconds = (window.seconds or 0) if window.kind == "fixed" else 1
+    longest = round(seconds * config.sample_rate)
+    _require(
+        config.n_fft <= longest,
+        f"features.n_fft={config.n_fft}",
+        f"must be at most {longest}, the samples of {seconds} s "
+        f"({'window.seconds, ' if window.kind == 'fixed' else ''}features.sample_rate={config.sample_rate})",
+    )
 
 
 def _require(holds: bool, what: str, why: str) -> None:

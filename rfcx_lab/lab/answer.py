@@ -67,6 +67,8 @@ def describe_data(clips: Clips) -> dict[str, Any]:
             for species, name in zip(clips.species, clips.species_names, strict=True)
         ],
         "rejected": len(clips.rejected),
+        "rejected_by_field": {str(field): int(n) for field, n in clips.rejected["field"].value_counts().items()},
+        "rejected_rows": clips.rejected.to_dict("records"),
     }
 
 

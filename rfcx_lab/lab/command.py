@@ -1,14 +1,14 @@
-"""From a composed config to a finished study or audit, and what is said at its end."""
+"""From a config to a finished study or audit, and what is said at its end."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
-from omegaconf import DictConfig, OmegaConf
-
 from rfcx_lab import console
 from rfcx_lab.config import Config, RfcxData
+from rfcx_lab.data.clips import RejectionError
+from rfcx_lab.errors import LabError
 from rfcx_lab.files import write_whole
 from rfcx_lab.lab.engine import open_engine
 from rfcx_lab.lab.ladder import climb_ladder
@@ -16,13 +16,18 @@ from rfcx_lab.lab.study import audit_tables, prepare_study
 from rfcx_lab.report.table import HEADER, ladder_rows
 
 
-def run(composed: DictConfig, output: Path) -> None:
+def run(config: Config, output: Path) -> None:
     """Run the study, or its audit alone, leaving its files in `output`. Raises LabError on bad input."""
-    config = OmegaConf.to_object(composed)
-    assert isinstance(config, Config)
-    if config.audit.only:
-        _audit(config, output)
-        return
+    work = _audit if config.audit.only else _climb
+    try:
+        work(config, output)
+    except RejectionError as error:
+        output.mkdir(parents=True, exist_ok=True)
+        error.rejected.to_csv(output / "rejected.csv", index=False)
+        raise LabError(f"{str(error).removesuffix('.')}; all are listed in {output / 'rejected.csv'}.") from error
+
+
+def _climb(config: Config, output: Path) -> None:
     climb = climb_ladder(config, output)
     console.table(HEADER, ladder_rows(climb.document))
     console.say(climb.verdict.answer, style="bold")

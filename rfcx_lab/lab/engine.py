@@ -55,6 +55,8 @@ def open_engine(config: EngineConfig) -> Iterator[Engine]:
     elif config.kind == "local":
         if config.workers is not None and config.workers < 1:
             raise LabError(f"engine.workers={config.workers}: must be 1 or more, or null for one per core.")
+        if config.recycle_after < 1:
+            raise LabError(f"engine.recycle_after={config.recycle_after}: must be 1 or more.")
         engine = LocalEngine(workers=config.workers or _cores(), recycle_after=config.recycle_after)
         try:
             yield engine

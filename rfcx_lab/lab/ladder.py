@@ -17,10 +17,11 @@ from rfcx_lab.config import Config
 from rfcx_lab.console import progress, say
 from rfcx_lab.errors import LabError
 from rfcx_lab.lab.answer import build_answer, describe_test
+from rfcx_lab.lab.checks import judge_config
 from rfcx_lab.lab.engine import Engine, Failure, open_engine
 from rfcx_lab.lab.estimate import describe_cost
 from rfcx_lab.lab.fits import FitSpec, FitStore
-from rfcx_lab.lab.study import Study, judge_config, prepare_study
+from rfcx_lab.lab.study import Study, prepare_study
 from rfcx_lab.lab.tracking import forgiving
 from rfcx_lab.lab.view import StudyView
 from rfcx_lab.lab.work import FitFunction, Job, measure, train

@@ -12,27 +12,31 @@ import numpy as np
 from rfcx_lab.config import Config, RfcxData, RungConfig, SoundscapeData, signature
 from rfcx_lab.console import say
 from rfcx_lab.data.audit import Audit
-from rfcx_lab.data.clips import Clips, load_clips
+from rfcx_lab.data.clips import Clips, load_clips, reject_rows
 from rfcx_lab.data.splits import Split, make_splits
 from rfcx_lab.errors import LabError
-from rfcx_lab.features.cache import Mapper, WindowStore, ensure_windows
-from rfcx_lab.features.spectral import check_features, empty_mel_bands, frame_count, width
+from rfcx_lab.features.cache import Mapper, WindowStore, ensure_windows, locate_windows
+from rfcx_lab.features.segments import too_short
+from rfcx_lab.features.spectral import empty_mel_bands, frame_count, width
 from rfcx_lab.lab.audit import audit_clips, say_audit
+from rfcx_lab.lab.checks import check_config
+from rfcx_lab.lab.estimate import REPORT_BYTES, check_disk, fits_bytes
 from rfcx_lab.lab.fits import FitSpec, FitStore
-from rfcx_lab.model.rung import check_rungs, trainable_parameters
-from rfcx_lab.verdict import JudgeConfig, RungInfo
+from rfcx_lab.lab.tracking import Tracker
+from rfcx_lab.model.rung import trainable_parameters
+from rfcx_lab.verdict import RungInfo
 
+_FLOAT_BYTES = 4
 _FIT_SEED = 2  # a stream of the study's seed, beside those of the splits
 
 
 @dataclass(frozen=True)
-class Study:
-    """A study, ready to run. `fits` holds `repeats × rungs` specs, repeat by repeat."""
+class Layout:
+    """Everything a study will fit; its windows need not be there yet. `fits` holds `repeats × rungs`, by repeat."""
 
     clips: Clips
     windows: WindowStore
     splits: list[Split]
-    audit: Audit
     rungs: list[RungInfo]
     fits: list[FitSpec]
     store: Path
@@ -56,42 +60,11 @@ class Study:
         return [spec for spec in self.fits if not store.has(spec.key)]
 
 
-def check_config(config: Config) -> list[RungConfig]:
-    """The rungs to climb; LabError, naming the key, where the config can't be run."""
-    check_features(config.features, config.window)
-    check_rungs(config.ladder.rungs)
-    names = [rung.name for rung in config.ladder.rungs]
-    for name in config.ladder.only:
-        if name not in names:
-            raise LabError(f"ladder.only: there is no rung {name!r}; there are {', '.join(names)}.")
-    training, repeats = config.training, config.ladder.repeats
-    for key, value in (
-        ("ladder.repeats", repeats),
-        ("training.epochs", training.epochs),
-        ("training.batch_size", training.batch_size),
-    ):
-        if value < 1:
-            raise LabError(f"{key}={value}: must be 1 or more.")
-    if not training.learning_rate > 0:
-        raise LabError(f"training.learning_rate={training.learning_rate}: must be above 0.")
-    if config.seed < 0:
-        raise LabError(f"seed={config.seed}: must be 0 or more.")
-    judge_config(config)
-    if not 0 < config.audit.margin < 1:
-        raise LabError(f"audit.margin={config.audit.margin}: must lie between 0 and 1.")
-    climbed = [rung for rung in config.ladder.rungs if not config.ladder.only or rung.name in config.ladder.only]
-    if all(rung.role != "capacity" for rung in climbed):
-        raise LabError("ladder.only: no capacity rung is left; only such a rung can be where overfitting begins.")
-    return climbed
+@dataclass(frozen=True)
+class Study(Layout):
+    """A study, ready to run: its windows are computed, and audited."""
 
-
-def judge_config(config: Config) -> JudgeConfig:
-    """How the ladder is judged; LabError, naming the key, where it can't be."""
-    if config.ladder.margin < 0:
-        raise LabError(f"ladder.margin={config.ladder.margin}: must not be negative.")
-    if config.onset.mode != "min":
-        raise LabError(f"onset.mode={config.onset.mode}: a ladder is judged by losses, where lower is better: min.")
-    return JudgeConfig(margin=config.ladder.margin, onset=config.onset)
+    audit: Audit
 
 
 def prepare_study(config: Config, *, mapper: Mapper = map) -> Study:
@@ -104,40 +77,21 @@ def prepare_study(config: Config, *, mapper: Mapper = map) -> Study:
     warnings = _feature_warnings(config)
     for warning in warnings:
         say(f"Warning: {warning}", style="yellow")
-    runs = Path(config.runs_dir)
     clips = load_clips(_data_root(config), config.data, seed=config.seed)
+    clips = reject_rows(clips, too_short(clips, config.window), config=config.data, seed=config.seed)
+    layout = _lay_out(clips, rungs, config, warnings)  # what makes a study impossible is said before hours of features
+    _check_room(layout, config)
+    Tracker(uri=config.tracking.uri, experiment=config.tracking.experiment, study_key=layout.key)  # can it be opened?
+    _, unreadable = ensure_windows(
+        clips, window=config.window, features=config.features, under=_features(config), mapper=mapper
+    )
+    if unreadable:
+        clips = reject_rows(clips, unreadable, config=config.data, seed=config.seed)
+        layout = _lay_out(clips, rungs, config, warnings)
     _say_data(clips)
-    splits = _draw_splits(clips, config)
-    windows = ensure_windows(
-        clips, window=config.window, features=config.features, under=runs / "features", mapper=mapper
-    )
-    audit = audit_clips(clips, splits, windows=windows, config=config)
+    audit = audit_clips(clips, layout.splits, windows=layout.windows, config=config)
     say_audit(audit)
-    fits = [
-        FitSpec(
-            rung=rung,
-            split=split,
-            seed=_fit_seed(config.seed, split.repeat),
-            windows=windows,
-            labels=clips.labels,
-            classes=len(clips.species),
-            time_major=config.features.time_major,
-            training=config.training,
-        )
-        for split in splits
-        for rung in rungs
-    ]
-    return Study(
-        clips=clips,
-        windows=windows,
-        splits=splits,
-        audit=audit,
-        rungs=_rung_infos(rungs, config, classes=len(clips.species)),
-        fits=fits,
-        store=runs / "fits",
-        warnings=warnings,
-        key=_study_key(config, fits),
-    )
+    return Study(**vars(layout), audit=audit)
 
 
 def audit_tables(config: Config) -> Audit:
@@ -165,12 +119,56 @@ def _draw_splits(clips: Clips, config: Config) -> list[Split]:
     )
 
 
-def _data_root(config: Config) -> Path:
-    data = config.data
-    if isinstance(data, SoundscapeData):
-        from rfcx_lab.data.soundscape import ensure_soundscape
+def _lay_out(clips: Clips, rungs: list[RungConfig], config: Config, warnings: list[str]) -> Layout:
+    """Splits and fits for `clips`; their windows need not be there yet."""
+    splits = _draw_splits(clips, config)
+    windows = locate_windows(clips, window=config.window, features=config.features, under=_features(config))
+    fits = [
+        FitSpec(
+            rung=rung,
+            split=split,
+            seed=_fit_seed(config.seed, split.repeat),
+            windows=windows,
+            labels=clips.labels,
+            classes=len(clips.species),
+            time_major=config.features.time_major,
+            training=config.training,
+        )
+        for split in splits
+        for rung in rungs
+    ]
+    return Layout(
+        clips=clips,
+        windows=windows,
+        splits=splits,
+        rungs=_rung_infos(rungs, config, classes=len(clips.species)),
+        fits=fits,
+        store=Path(config.runs_dir) / "fits",
+        warnings=warnings,
+        key=_study_key(config, fits),
+    )
 
-        return ensure_soundscape(data, under=Path(config.runs_dir) / "soundscapes")
+
+def _check_room(layout: Layout, config: Config) -> None:
+    frames, numbers = frame_count(config.window, config.features), width(config.features)
+    shape = (frames, numbers) if config.features.time_major else (numbers, frames)
+    windows = 0 if layout.windows.path.exists() else _FLOAT_BYTES * len(layout.clips.table) * frames * numbers
+    check_disk(
+        Path(config.runs_dir), features=windows, fits=fits_bytes(layout.missing(), shape=shape), report=REPORT_BYTES
+    )
+
+
+def _features(config: Config) -> Path:
+    return Path(config.runs_dir) / "features"
+
+
+def _data_root(config: Config) -> Path:
+    data, runs = config.data, Path(config.runs_dir)
+    if isinstance(data, SoundscapeData):
+        from rfcx_lab.data.soundscape import ensure_soundscape, soundscape_bytes
+
+        check_disk(runs, soundscape=soundscape_bytes(data, under=runs / "soundscapes"))
+        return ensure_soundscape(data, under=runs / "soundscapes")
     if isinstance(data, RfcxData):
         return Path(data.root)
     raise LabError(f"data.kind={data.kind}: must be rfcx or soundscape.")

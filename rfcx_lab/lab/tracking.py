@@ -17,10 +17,12 @@ from typing import Any
 from filelock import FileLock
 
 from rfcx_lab.console import say
-from rfcx_lab.errors import LabError
+from rfcx_lab.errors import LabError, reason
 from rfcx_lab.verdict.curves import Curves
 
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+_PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}  # of its own it has minutes
+for _name, _value in {"MLFLOW_DISABLE_TELEMETRY": "true", **_PATIENCE}.items():
+    os.environ.setdefault(_name, _value)
 
 _METRICS = {
     "loss/train": "train_loss",
@@ -51,7 +53,7 @@ class Tracker:
             raise
         except Exception as error:
             raise LabError(
-                f"tracking.uri={uri} can't be used ({_first_line(error)}); start that server, or name another."
+                f"tracking.uri={uri} can't be used ({reason(error)}); start that server, or name another."
             ) from error
 
     def open_run(self, node: str, *, name: str, parent: str | None = None, tags: Mapping[str, Any]) -> str:
@@ -161,7 +163,7 @@ def forgiving() -> Iterator[None]:
     try:
         yield
     except Exception as error:  # MLflow, its database and its server each raise their own
-        say(f"MLflow: {_first_line(error)}; what is missing there is completed later.", style="yellow")
+        say(f"MLflow: {reason(error)}; what is missing there is completed later.", style="yellow")
 
 
 class CurveStream:
@@ -212,8 +214,8 @@ def _logged_steps(client: Any, run_id: str) -> set[int]:
 def _client(uri: str) -> Any:
     from mlflow import MlflowClient
 
-    for name in ("mlflow", "alembic"):  # after the import, which sets its own levels
-        logging.getLogger(name).setLevel(logging.WARNING)
+    for name, level in (("mlflow", "WARNING"), ("alembic", "WARNING"), ("urllib3", "ERROR")):
+        logging.getLogger(name).setLevel(level)  # after the import, which sets its own levels
     return MlflowClient(tracking_uri=uri)
 
 
@@ -238,10 +240,6 @@ def _artifacts(uri: str, experiment: str) -> str | None:
 def _sqlite_path(uri: str) -> Path | None:
     prefix = "sqlite:///"
     return Path(uri.removeprefix(prefix)) if uri.startswith(prefix) else None
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def _now() -> int:

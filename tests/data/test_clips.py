@@ -8,7 +8,8 @@ import pytest
 import soundfile as sf
 
 from rfcx_lab.config import DataConfig
-from rfcx_lab.data.clips import load_clips
+from rfcx_lab.data.clips import RejectionError, load_clips, reject_rows
+from rfcx_lab.data.recordings import find_recording
 from rfcx_lab.errors import LabError
 
 
@@ -49,6 +50,12 @@ def test_optional_columns_may_be_missing(rfcx_folder):
         ("t_min", "-1", "t_min is negative"),
         ("t_max", "6.5", "t_max lies beyond the end of the recording"),
         ("species_id", "1.5", "species_id is not a whole number"),
+        ("species_id", "1e300", "species_id is not a whole number"),
+        ("species_id", "inf", "species_id is not a whole number"),
+        ("t_max", "1e400", "t_max lies beyond the end of the recording"),
+        ("recording_id", "", "recording_id is not a plain file name"),
+        ("recording_id", "x" * 5000, "File name too long"),
+        ("recording_id", "a\0b", "recording_id is not a plain file name"),
         ("recording_id", "nowhere", "no file nowhere.flac"),
         ("recording_id", "../train/rec0", "recording_id is not a plain file name"),
         ("recording_id", "/etc/passwd", "recording_id is not a plain file name"),
@@ -73,13 +80,13 @@ def test_rows_that_stand_there_twice_are_rejected_once(rfcx_folder):
     assert clips.rejected["line"].tolist() == [3]
 
 
-@pytest.mark.parametrize("content", [b"", b"no sound here"])
-def test_file_that_is_no_audio_is_rejected(rfcx_folder, content):
+@pytest.mark.parametrize(("content", "reason"), [(b"", "is empty"), (b"no sound here", "is not readable audio")])
+def test_file_that_is_no_audio_is_rejected(rfcx_folder, content, reason):
     root = rfcx_folder(recordings=12)
     (root / "train" / "rec0.flac").write_bytes(content)
     clips = load(root)
     assert len(clips.rejected) == 4
-    assert "rec0.flac is not readable audio" in clips.rejected["reason"][0]
+    assert f"rec0.flac {reason}" in clips.rejected["reason"][0]
 
 
 def test_link_that_leaves_the_folder_is_rejected(rfcx_folder, tmp_path):
@@ -165,3 +172,126 @@ def test_misaligned_folds_are_fatal(rfcx_folder):
     table.iloc[:-1].to_csv(root / "folds.csv", index=False)
     with pytest.raises(LabError, match="holds 23 lines"):
         load(root)
+
+
+def rewrite(root: Path, change, *, encoding: str = "utf-8") -> None:
+    path = root / "train_tp.csv"
+    path.write_bytes(change(path.read_text()).encode(encoding))
+
+
+@pytest.mark.parametrize(
+    ("change", "encoding"),
+    [
+        (lambda text: text, "utf-8-sig"),
+        (lambda text: text.replace("\n", "\r\n"), "utf-8"),
+        (lambda text: text.replace(",", ", "), "utf-8"),
+        (lambda text: "\n".join(",".join(f'"{cell}"' for cell in line.split(",")) for line in text.split()), "utf-8"),
+    ],
+)
+def test_other_ways_to_write_the_same_table(rfcx_folder, change, encoding):
+    root = rfcx_folder()
+    expected = load(root)
+    rewrite(root, change, encoding=encoding)
+    found = load(root)
+    assert found.fingerprint == expected.fingerprint
+    assert len(found.table) == 24
+
+
+@pytest.mark.parametrize(
+    ("change", "encoding", "message"),
+    [
+        (lambda text: text.replace(",", ";"), "utf-8", "not separated by commas"),
+        (lambda text: text.replace("rec0", "récø"), "latin-1", "not text in UTF-8"),
+        (lambda text: text, "utf-16", "not text in UTF-8"),
+        (lambda text: "", "utf-8", "is empty"),
+        (lambda text: text.split()[0], "utf-8", "a header but no row"),
+        (lambda text: text.replace("rec1,", '"rec1,', 1), "utf-8", "line 6: not CSV"),
+        (lambda text: text.replace("1,1,", '1,"1,', 1).replace("1,1,", '1,1",', 1), "utf-8", "runs over several lines"),
+        (lambda text: text.replace("f_min", "t_min"), "utf-8", "the column t_min stands there twice"),
+    ],
+)
+def test_tables_that_can_not_be_trusted_are_fatal(rfcx_folder, change, encoding, message):
+    root = rfcx_folder()
+    rewrite(root, change, encoding=encoding)
+    with pytest.raises(LabError, match=message) as caught:
+        load(root)
+    assert str(root / "train_tp.csv") in str(caught.value)
+
+
+@pytest.mark.parametrize(("line", "count"), [("rec0,0,1,0,2,100,1,2,3000", 9), ("rec0,0,1,0.2,100.0,1.", 6)])
+def test_line_with_more_or_fewer_fields_than_the_header_is_rejected(rfcx_folder, line, count):
+    """Decimal commas shift every value behind them; a file that was cut off ends in half a number."""
+    root = rfcx_folder()
+    rewrite(root, lambda text: text + line + "\n")
+    [row] = load(root).rejected.to_dict("records")
+    assert (row["line"], row["field"]) == (26, "line")
+    assert row["reason"] == f"the line has {count} fields, the header 7"
+
+
+@pytest.mark.parametrize("name", ["007", "NA", "rec 1", "räkä \N{FROG FACE}", "1e3", "x" * 200])
+def test_recording_ids_stay_text(rfcx_folder, name):
+    root = rfcx_folder()
+    (root / "train" / "rec1.flac").rename(root / "train" / f"{name}.flac")
+    rewrite(root, lambda text: text.replace("rec1,", f"{name},"))
+    clips = load(root)
+    assert clips.rejected.empty
+    assert name in clips.recordings
+
+
+def test_folder_in_the_place_of_a_file_and_a_file_that_may_not_be_read(rfcx_folder, monkeypatch):
+    root = rfcx_folder(recordings=24)
+    (root / "train" / "rec0.flac").unlink()
+    (root / "train" / "rec0.flac").mkdir()
+    original = Path.open
+
+    def refuse(self, *args, **kwargs):
+        if self.name == "rec1.flac":  # root may read everything
+            raise PermissionError(13, "Permission denied", str(self))
+        return original(self, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    reasons = load(root).rejected.groupby("recording_id")["reason"].first()
+    assert "no file rec0.flac" in reasons["rec0"]
+    assert "rec1.flac can't be opened (Permission denied)" in reasons["rec1"]
+
+
+def test_length_is_counted_where_a_flac_header_has_none(rfcx_folder):
+    path = rfcx_folder() / "train" / "rec0.flac"
+    content = bytearray(path.read_bytes())
+    content[21] &= 0xF0  # the 36 bits of "total samples", which an encoder that writes to a pipe leaves at zero
+    content[22:26] = bytes(4)
+    path.write_bytes(content)
+    found = find_recording(path.parent, "rec0")
+    assert 48000 - 256 <= found.frames <= 48000
+
+
+def test_rows_rejected_later_are_listed_and_labels_close_ranks(rfcx_folder):
+    root = rfcx_folder(species=3)
+    clips = load(root, max_rejected=1.0)
+    gone = dict.fromkeys(np.flatnonzero(clips.labels == 0), "cut short")
+    config = DataConfig(kind="rfcx", max_rejected=1.0)
+    left = reject_rows(clips, gone, config=config, seed=0)
+    assert left.species == (1, 2)
+    assert left.labels.tolist() == [label - 1 for label in clips.labels if label]
+    assert left.rejected["line"].tolist() == clips.table["line"].iloc[list(gone)].tolist()
+    assert set(left.rejected["reason"]) == {"cut short"}
+    assert left.fingerprint != clips.fingerprint
+    with pytest.raises(RejectionError, match=r"8 of 24 rows are unusable, more than data.max_rejected=0.1") as caught:
+        reject_rows(clips, gone, config=DataConfig(kind="rfcx"), seed=0)
+    assert len(caught.value.rejected) == 8
+    with pytest.raises(RejectionError, match="no row is usable"):
+        reject_rows(clips, dict.fromkeys(range(24), "cut short"), config=config, seed=0)
+
+
+def test_reserved_columns_and_ragged_lines_of_other_tables_are_fatal(rfcx_folder):
+    root = rfcx_folder()
+    for name, text, message in (
+        ("folds.csv", "recording_id,label\nrec0,1\n", "may not be called label"),
+        ("folds.csv", "recording_id,fold\nrec0\n", "line 2: the line has 1 fields, the header 2"),
+        ("species.csv", "species_id,name\n0,owl\n0,frog\n", "line 3: species_id stands there twice"),
+        ("species.csv", "species_id,name\nowl,0\n", "line 2: species_id is not a whole number"),
+    ):
+        (root / name).write_text(text)
+        with pytest.raises(LabError, match=message):
+            load(root)
+        (root / name).unlink()

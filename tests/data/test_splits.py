@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
@@ -99,3 +101,37 @@ def test_fraction_out_of_range_is_named(rows, fraction):
     config = SplitConfig(group="recording_id", test_fraction=fraction, validation_fraction=0.25)
     with pytest.raises(LabError, match=r"split.test_fraction"):
         split(rows, config=config)
+
+
+def test_parts_that_could_come_out_empty_are_refused(rows):
+    labels, groups = rows
+    few = np.isin(groups, np.unique(groups)[:4])
+    with pytest.raises(LabError, match=r"split.test_fraction=1/5 needs 5 groups of recording_id, and there are 4"):
+        split((labels[few] % 2, groups[few]))
+    many_species = np.repeat(np.arange(10), 3), np.array([f"g{i}" for i in range(30)])
+    with pytest.raises(
+        LabError, match=r"split.test_fraction=1/5 needs a species with 5 rows, and none has more than 3"
+    ):
+        split(many_species)
+
+
+def test_whatever_the_rows_a_split_is_whole_or_refused_in_a_sentence():
+    """Small and lopsided data, of which the splitter itself would raise or leave a part empty."""
+    rng, outcomes = np.random.default_rng(0), Counter()
+    for _ in range(300):
+        species, recordings, count = rng.integers(2, 6), rng.integers(1, 15), rng.integers(4, 50)
+        labels = np.unique(rng.integers(0, species, count), return_inverse=True)[1]
+        groups = np.array([f"g{i}" for i in rng.integers(0, recordings, count)])
+        fractions = {"test_fraction": rng.choice([0.2, 0.25, 0.5]), "validation_fraction": rng.choice([0.1, 0.25, 0.5])}
+        try:
+            splits = split((labels, groups), config=SplitConfig(group="recording_id", **fractions))
+        except LabError as error:
+            outcomes["refused"] += 1
+            assert "\n" not in str(error)
+            continue
+        outcomes["split"] += 1
+        for one in splits:
+            assert min(len(one.train), len(one.validation), len(one.test)) > 0
+            assert len(one.train) + len(one.validation) + len(one.test) == count
+            assert set(labels[one.train]) == set(labels)
+    assert min(outcomes.values()) > 50

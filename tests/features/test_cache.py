@@ -23,7 +23,9 @@ def clips(rfcx_folder):
 
 
 def ensure(clips, under, *, window=WINDOW, features=FEATURES):
-    return ensure_windows(clips, window=window, features=features, under=under)
+    store, unreadable = ensure_windows(clips, window=window, features=features, under=under)
+    assert not unreadable
+    return store
 
 
 def test_second_run_reads_no_audio(clips, tmp_path, monkeypatch):
@@ -78,7 +80,7 @@ def _ensure_in_process(clips, under, results):
         calls.append(1)
         return map(function, items)
 
-    store = ensure_windows(clips, window=WINDOW, features=FEATURES, under=under, mapper=counting)
+    store, _ = ensure_windows(clips, window=WINDOW, features=FEATURES, under=under, mapper=counting)
     results.put((len(calls), float(store.load().sum())))
 
 
@@ -97,7 +99,7 @@ def test_several_processes_compute_once(clips, tmp_path):
 
 def test_crop_is_padded_with_zeros(clips):
     segments = plan_segments(clips, WindowConfig(kind="crop", frames=50))
-    windows = extract(segments[:4], features=FEATURES, frames=50)
+    windows = np.stack(extract(segments[:4], features=FEATURES, frames=50))
     frames = 1 + 8000 // 256
     assert np.abs(windows[:, frames - 1]).min() > 0
     assert not windows[:, frames:].any()
@@ -119,3 +121,46 @@ def test_prints_are_equal_where_windows_are(clips, tmp_path):
     assert len(set(prints.tolist())) == len(table) - 1
     windows = store.load()
     assert all((prints[i] == prints[j]) == np.array_equal(windows[i], windows[j]) for i in range(4) for j in range(24))
+
+
+def cut(path, share=0.5) -> bytes:
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(share * len(whole))])
+    return whole
+
+
+def test_rows_behind_a_cut_are_told_and_the_others_kept(clips, tmp_path):
+    expected = ensure(clips, tmp_path / "whole").load()
+    path = clips.recordings["rec2"].path
+    whole = cut(path)
+    store, unreadable = ensure_windows(clips, window=WINDOW, features=FEATURES, under=tmp_path)
+    assert list(unreadable) == [10, 11]
+    assert all("rec2.flac can't be read from" in reason for reason in unreadable.values())
+    kept = [i for i in range(24) if i not in unreadable]
+    np.testing.assert_array_equal(store.load(), expected[kept])
+    left = replace(clips, table=clips.table.iloc[kept].reset_index(drop=True))
+    assert ensure(left, tmp_path) == store
+    again = ensure_windows(clips, window=WINDOW, features=FEATURES, under=tmp_path, mapper=None)
+    assert again == (store, unreadable)  # nothing but what could not be read is tried again
+    path.write_bytes(whole)
+    mended, unreadable = ensure_windows(clips, window=WINDOW, features=FEATURES, under=tmp_path)
+    assert not unreadable
+    np.testing.assert_array_equal(mended.load(), expected)
+
+
+def test_one_of_two_files_is_mended(clips, tmp_path):
+    expected = ensure(clips, tmp_path / "whole").load()
+    whole = [cut(clips.recordings[name].path) for name in ("rec2", "rec4")]
+    _, unreadable = ensure_windows(clips, window=WINDOW, features=FEATURES, under=tmp_path)
+    assert list(unreadable) == [10, 11, 18, 19]
+    clips.recordings["rec2"].path.write_bytes(whole[0])
+    store, unreadable = ensure_windows(clips, window=WINDOW, features=FEATURES, under=tmp_path)
+    assert list(unreadable) == [18, 19]
+    np.testing.assert_array_equal(store.load(), np.delete(expected, [18, 19], axis=0))
+
+
+def test_nothing_readable_is_told_too(clips, tmp_path):
+    for recording in clips.recordings.values():
+        cut(recording.path, share=0.01)
+    _, unreadable = ensure_windows(clips, window=WINDOW, features=FEATURES, under=tmp_path)
+    assert list(unreadable) == list(range(24))

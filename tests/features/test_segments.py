@@ -9,7 +9,7 @@ from rfcx_lab.config import DataConfig, WindowConfig
 from rfcx_lab.data.clips import load_clips
 from rfcx_lab.data.recordings import find_recording
 from rfcx_lab.errors import LabError
-from rfcx_lab.features.segments import Segment, plan_segments, read_segments
+from rfcx_lab.features.segments import Segment, plan_segments, read_segments, too_short
 
 FIXED = WindowConfig(kind="fixed", seconds=2.0)
 
@@ -73,9 +73,39 @@ def test_only_the_segment_is_read(tmp_path, monkeypatch):
     assert sum(read) < 1.2 * 8000
 
 
-def test_truncated_file_is_named(tmp_path):
+@pytest.mark.parametrize("damage", ["cut", "zeros"])
+def test_what_is_damaged_is_told_and_the_rest_is_read(tmp_path, damage):
     noise = np.random.default_rng(0).normal(0, 0.1, 80000)
     whole = recording(tmp_path, noise, 8000, suffix=".flac")
-    whole.path.write_bytes(whole.path.read_bytes()[: whole.path.stat().st_size // 2])
-    with pytest.raises(LabError, match=r"a.flac (is truncated|can't be read)"):
-        read_segments([Segment(whole, 8.0, 9.0)], sample_rate=8000)
+    segments = [Segment(whole, start, start + 1.0) for start in (8.0, 4.6, 0.0, 4.7, 3.0)]
+    expected = read_segments(segments, sample_rate=16000)
+    content = bytearray(whole.path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 2000 if damage == "zeros" else None] = bytes(2000 if damage == "zeros" else 0)
+    whole.path.write_bytes(content)
+    found = read_segments(segments, sample_rate=16000)
+    lost = {"cut": [0, 1, 3], "zeros": [1, 3]}[damage]
+    for i, (now, before) in enumerate(zip(found, expected, strict=True)):
+        if i in lost:
+            start, stop = segments[i].start, segments[i].stop
+            assert f"a.flac can't be read from {start:.2f} to {stop:.2f} s: " in now.reason
+        else:
+            np.testing.assert_array_equal(now, before)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 3e38])
+def test_samples_that_are_no_sound_are_told(tmp_path, value):
+    samples = np.zeros((32000, 2), dtype=np.float32)
+    samples[20000] = value
+    file = recording(tmp_path, samples, 16000)
+    good, bad = read_segments([Segment(file, 0.0, 0.5), Segment(file, 1.0, 1.5)], sample_rate=8000)
+    assert good.shape == (4000,)
+    assert "no finite numbers" in bad.reason
+
+
+def test_rows_of_recordings_shorter_than_the_window(clips):
+    assert too_short(clips, FIXED) == {}
+    assert too_short(clips, WindowConfig(kind="crop", frames=10)) == {}
+    found = too_short(clips, WindowConfig(kind="fixed", seconds=7.0))
+    assert list(found) == list(range(24))
+    assert found[0] == "rec0 lasts 6.00 s, less than window.seconds=7.0"

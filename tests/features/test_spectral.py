@@ -51,7 +51,7 @@ def test_article_features_equal_the_article_s_own_calls(rfcx_folder):
     root = rfcx_folder(rate=48000)
     article = compose_config("+experiment=ladder", "features=article", "window=crop", "window.frames=80")
     clips = load_clips(root, DataConfig(kind="rfcx"), seed=0)
-    store = ensure_windows(clips, window=article.window, features=article.features, under=root / "cache")
+    store, _ = ensure_windows(clips, window=article.window, features=article.features, under=root / "cache")
     windows = store.load()
     assert not article.features.time_major
     for i, row in clips.table.iterrows():
@@ -90,6 +90,10 @@ def test_pad_or_cut():
         ({"f_max": 9000.0}, "features.f_max=9000.0: lies above half the sampling rate, 8000.0 Hz"),
         ({"kind": "wavelet"}, "features.kind=wavelet: must be one of mfcc, logmel"),
         ({"f_min": 8000.0}, "features.f_min=8000.0"),
+        ({"f_max": -1.0}, "features.f_max=-1.0: must be above 0"),
+        ({"n_mels": 4000}, "features.n_mels=4000: must be at most"),
+        ({"n_fft": 10**9}, "features.n_fft=1000000000: must be at most"),
+        ({"sample_rate": 10**12}, "features.sample_rate=1000000000000: must be at most"),
     ],
 )
 def test_impossible_config_is_named(change, message):
@@ -115,7 +119,8 @@ def test_frames_of_sound_are_those_before_the_padding(n_fft, frames, rfcx_folder
     clips = load_clips(root, DataConfig(kind="rfcx"), seed=0)
     crop = WindowConfig(kind="crop", frames=frames)
     features = config(sample_rate=8000, n_fft=n_fft, hop_length=128, n_mels=10, n_mfcc=5)
-    windows = ensure_windows(clips, window=crop, features=features, under=tmp_path / "cache").load()
+    store, _ = ensure_windows(clips, window=crop, features=features, under=tmp_path / "cache")
+    windows = store.load()
     seconds = np.array([segment.stop - segment.start for segment in plan_segments(clips, crop)])
     seen = (windows != 0).any(axis=2).sum(axis=1)
     np.testing.assert_array_equal(frames_of_sound(seconds, window=crop, config=features), seen)

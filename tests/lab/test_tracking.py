@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from rfcx_lab.errors import LabError
+from rfcx_lab.lab.checks import check_config
+from rfcx_lab.lab.study import prepare_study
+from rfcx_lab.lab.tracking import Tracker
+
+
+@pytest.fixture
+def silent_server() -> Iterator[tuple[str, list[socket.socket]]]:
+    """Takes every connection and never answers."""
+    server, taken = socket.create_server(("127.0.0.1", 0)), []
+
+    def serve() -> None:
+        while True:
+            try:
+                taken.append(server.accept()[0])
+            except OSError:
+                return
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.getsockname()[1]}", taken
+    server.shutdown(socket.SHUT_RDWR)
+    server.close()
+    thread.join()
+    for connection in taken:
+        connection.close()
+
+
+def test_a_server_that_does_not_answer_is_given_up_after_three_tries(silent_server, monkeypatch):
+    uri, taken = silent_server
+    assert int(os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"]) == 2
+    assert int(os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"]) == 10
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    with pytest.raises(LabError, match=rf"tracking.uri={uri} can't be used \(timed out\)") as caught:
+        Tracker(uri=uri, experiment="x", study_key="y")
+    assert "\n" not in str(caught.value)
+    assert len(taken) == 3
+
+
+@pytest.mark.parametrize(
+    ("uri", "why"),
+    [
+        ("http://127.0.0.1:1", "Connection refused"),
+        ("sqlite:////etc/passwd/mlflow.db", "File exists|Not a directory"),
+        ("sqlite:////proc/nowhere/mlflow.db", "No such file"),
+        ("ftp://127.0.0.1", "unsupported URI"),
+    ],
+)
+def test_a_store_out_of_reach_is_said_before_features_are_computed(toy_config, tmp_path, uri, why):
+    config = toy_config(f"tracking.uri={uri}")
+    with pytest.raises(LabError, match=rf"tracking.uri={uri} can't be used \(.*({why})") as caught:
+        prepare_study(config)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 400
+    assert not (tmp_path / "runs" / "features").exists()
+
+
+@pytest.mark.parametrize("uri", ["''", "here", "/tmp/mlruns"])
+def test_what_is_no_address_is_said(toy_config, uri):
+    with pytest.raises(LabError, match="must be an address, as sqlite:///"):
+        check_config(toy_config(f"tracking.uri={uri}"))
