@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from pathlib import Path
+from types import FrameType
 
 import hydra
 from omegaconf import DictConfig, MissingMandatoryValue
@@ -12,6 +15,8 @@ from rfcx_lab.config import register_schemas
 from rfcx_lab.errors import LabError
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
+STOPPED = "Stopped. Finished fits and features are kept: the same command goes on from here."
+STATUS = 130  # as shells report Ctrl-C
 
 register_schemas()
 
@@ -29,9 +34,27 @@ def main(composed: DictConfig) -> None:
         sys.exit(f"{error.full_key} is not set; add {error.full_key}=… to the command.")
     except LabError as error:
         sys.exit(str(error))
-    except KeyboardInterrupt:
-        sys.exit("Stopped. Finished fits and features are kept: the same command goes on from here.")
+
+
+def stop(number: int, frame: FrameType | None) -> None:
+    """Ctrl-C, or a cluster's SIGTERM: end the workers and the open runs, and then the process; at once if repeated."""
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, leave)
+    raise KeyboardInterrupt
+
+
+def leave(number: int, frame: FrameType | None) -> None:
+    """Wait for nothing: workers end when their driver is gone, and the next run mends what is open in MLflow."""
+    show_cursor = "\x1b[?25h" if sys.stdout.isatty() else ""
+    os.write(2, f"{show_cursor}\n{STOPPED}\n".encode())
+    os._exit(STATUS)
 
 
 if __name__ == "__main__":
-    main()
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, stop)
+    try:
+        main()
+    except KeyboardInterrupt:
+        print(STOPPED, file=sys.stderr)
+        sys.exit(STATUS)

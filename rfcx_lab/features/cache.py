@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -26,6 +28,7 @@ from rfcx_lab.console import track
 from rfcx_lab.data.clips import Clips
 from rfcx_lab.features.segments import Segment, plan_segments, read_segments
 from rfcx_lab.features.spectral import FEATURES, frame_count, pad_or_cut, width
+from rfcx_lab.files import full_disk_said
 
 SCHEMA = 1  # raised when the numbers change for the same config
 _LIBRARIES = ("librosa", "soxr", "numpy")
@@ -53,7 +56,7 @@ def ensure_windows(
     """Windows of every clip, from the cache under `under` or computed by `mapper` (an ordered, lazy `map`).
 
     Raises:
-        LabError: a recording is too short for the window, or truncated.
+        LabError: a recording is too short for the window, or truncated; or no space is left on the disk.
     """
     segments = plan_segments(clips, window)
     store = _store(segments, window=window, features=features, under=under)
@@ -103,10 +106,27 @@ def _compute(
     shutil.rmtree(partial_path, ignore_errors=True)  # what a killed process left; the lock is ours
     partial_path.mkdir()
     shape = (len(segments), frames, width(features))
-    windows = np.lib.format.open_memmap(partial_path / "windows.npy", mode="w+", dtype=np.float32, shape=shape)
     work = partial(extract, features=features, frames=frames)
     results = mapper(work, [[segments[i] for i in task] for task in tasks])
-    for task, rows in zip(tasks, track(results, "Features", total=len(tasks)), strict=True):
-        windows[task] = rows
-    windows.flush()
+    blocks = zip(tasks, track(results, "Features", total=len(tasks)), strict=True)
+    with full_disk_said(store.path.parent, needed=4 * math.prod(shape)):
+        _write_rows(partial_path / "windows.npy", blocks, shape=shape)
     partial_path.replace(store.path)
+
+
+def _write_rows(path: Path, blocks: Iterable[tuple[Sequence[int], Windows]], *, shape: tuple[int, ...]) -> None:
+    """Write an .npy file from blocks of rows that come in any order.
+
+    Not through a memory map: where the disk is full, touching a page of one ends the process without a word.
+    """
+    header = {"descr": np.lib.format.dtype_to_descr(np.dtype(np.float32)), "fortran_order": False, "shape": shape}
+    row_bytes = 4 * math.prod(shape[1:])
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        start = file.tell()
+        for numbers, rows in blocks:
+            for number, row in zip(numbers, rows, strict=True):
+                file.seek(start + number * row_bytes)
+                file.write(np.ascontiguousarray(row, dtype=np.float32).tobytes())
+        file.flush()
+        os.fsync(file.fileno())

@@ -9,18 +9,20 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
-from rfcx_lab.console import say
 from rfcx_lab.errors import LabError
+from rfcx_lab.lab.tracking_store import answering, artifact_folder, check_unlocked, ready_store
 from rfcx_lab.verdict.curves import Curves
 
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+for _name, _value in {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # of a server that does not answer: MLflow's own patience is minutes a call
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+}.items():
+    os.environ.setdefault(_name, _value)
 
 _METRICS = {
     "loss/train": "train_loss",
@@ -41,22 +43,16 @@ class Tracker:
         Raises:
             LabError: the store can't be opened.
         """
-        self._study_key = study_key
-        try:
-            with _alone_in(uri):
-                self._client = _client(uri)
-                self._experiment = self._find_or_create_experiment(uri, experiment)
-                self._runs = {run.data.tags["node"]: run for run in self._search()}
-        except LabError:
-            raise
-        except Exception as error:
-            raise LabError(
-                f"tracking.uri={uri} can't be used ({_first_line(error)}); start that server, or name another."
-            ) from error
+        self._uri, self._study_key = uri, study_key
+        with answering(uri), ready_store(uri, fill=lambda beside: _client(beside).search_experiments()):
+            self._client = _client(uri)
+            self._experiment = self._find_or_create_experiment(uri, experiment)
+            self._runs = {run.data.tags["node"]: run for run in self._search()}
 
     def open_run(self, node: str, *, name: str, parent: str | None = None, tags: Mapping[str, Any]) -> str:
         """The id of the study's run `node`, created if it is not there yet."""
         if node not in self._runs:
+            check_unlocked(self._uri)
             every = {**tags, "node": node, "study_key": self._study_key}
             if parent is not None:
                 every["mlflow.parentRunId"] = parent
@@ -80,6 +76,7 @@ class Tracker:
         new_tags = {k: str(v) for k, v in tags.items() if there.tags.get(k) != str(v)}
         if run.info.status == status and not new_metrics and not new_tags:
             return
+        check_unlocked(self._uri)
         if curves is not None:
             self._complete_curves(run_id, curves)
         self._log(run_id, metrics=new_metrics, tags=new_tags)
@@ -88,6 +85,7 @@ class Tracker:
 
     def abandon(self, status: str) -> None:
         """Mark every run of the study that is still open as ended: FAILED or KILLED."""
+        check_unlocked(self._uri)
         for run in self._search():
             if run.info.status == "RUNNING":
                 self._client.set_terminated(run.info.run_id, status)
@@ -140,7 +138,7 @@ class Tracker:
                     "another name."
                 )
             return str(found.experiment_id)
-        return str(self._client.create_experiment(name, artifact_location=_artifacts(uri, name)))
+        return str(self._client.create_experiment(name, artifact_location=artifact_folder(uri, name)))
 
     def _search(self) -> list[Any]:
         runs, token = [], None
@@ -154,15 +152,6 @@ class Tracker:
                 return runs
 
 
-@contextmanager
-def forgiving() -> Iterator[None]:
-    """Where the store refuses, say so and go on: what is missing there is completed later."""
-    try:
-        yield
-    except Exception as error:  # MLflow, its database and its server each raise their own
-        say(f"MLflow: {_first_line(error)}; what is missing there is completed later.", style="yellow")
-
-
 class CurveStream:
     """Sends a fit's epochs to its run while it trains. Lives in the worker.
 
@@ -170,11 +159,15 @@ class CurveStream:
     """
 
     def __init__(self, *, uri: str, run_id: str) -> None:
-        """Connect; epochs that an earlier, interrupted try has logged are not logged twice."""
-        self._client, self._run_id = _client(uri), run_id
-        self._alive = True
+        """Connect; epochs that an earlier, interrupted try has logged are not logged twice.
+
+        An empty `run_id` is that of a run which could not be opened.
+        """
+        self._uri, self._run_id = uri, run_id
+        self._alive = bool(run_id)
         self._logged: set[int] = set()
-        self._guarded(lambda: self._logged.update(_logged_steps(self._client, run_id)))
+        if self._alive:
+            self._guarded(self._connect)
 
     def __call__(self, number: int, epoch: Any) -> None:
         """Log epoch `number` (from 1)."""
@@ -185,6 +178,11 @@ class CurveStream:
         now = _now()
         metrics = [Metric(key, getattr(epoch, field), now, number) for key, field in _METRICS.items()]
         self._guarded(lambda: self._client.log_batch(self._run_id, metrics=metrics))
+
+    def _connect(self) -> None:
+        check_unlocked(self._uri)
+        self._client = _client(self._uri)
+        self._logged |= _logged_steps(self._client, self._run_id)
 
     def _guarded(self, call: Any) -> None:
         try:
@@ -212,35 +210,8 @@ def _client(uri: str) -> Any:
     from mlflow import MlflowClient
 
     for name in ("mlflow", "alembic"):  # after the import, which sets its own levels
-        logging.getLogger(name).setLevel(logging.WARNING)
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # what goes wrong is told in a sentence
     return MlflowClient(tracking_uri=uri)
-
-
-@contextmanager
-def _alone_in(uri: str) -> Iterator[None]:
-    """One process at a time for a local file: two that make its tables at once would both fail."""
-    path = _sqlite_path(uri)
-    if path is None:
-        yield
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_suffix(".lock")):
-        yield
-
-
-def _artifacts(uri: str, experiment: str) -> str | None:
-    """Beside an SQLite file; a server knows its own place."""
-    path = _sqlite_path(uri)
-    return None if path is None else (path.parent.resolve() / "artifacts" / experiment).as_uri()
-
-
-def _sqlite_path(uri: str) -> Path | None:
-    prefix = "sqlite:///"
-    return Path(uri.removeprefix(prefix)) if uri.startswith(prefix) else None
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def _now() -> int:
