@@ -58,8 +58,8 @@ def test_a_full_disk_is_known_by_number_and_by_words():
 
 
 def test_only_a_full_disk_is_said_to_be_one(tmp_path):
-    with pytest.raises(LabError, match=r"No space is left .* MB free, 3\.0 MB needed\): make room"):
-        with full_disk_said(tmp_path / "not" / "there", needed=3_000_000):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    sentence = r"No space is left .* MB free, 3\.0 MB needed\): make room"
+    with pytest.raises(LabError, match=sentence), full_disk_said(tmp_path / "not" / "there", needed=3_000_000):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     with pytest.raises(FileNotFoundError), full_disk_said(tmp_path):
         raise FileNotFoundError

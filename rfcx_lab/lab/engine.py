@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -207,7 +208,8 @@ def _stops_held_back() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    resource_tracker.ensure_running()  # the first process to be spawned starts it, which would undo the mask
+    sys.warnoptions.append("ignore:resource_tracker")  # it need not say that it tidies up after a killed driver
+    resource_tracker.ensure_running()  # else the first process to be spawned starts it, which would undo the mask
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         yield

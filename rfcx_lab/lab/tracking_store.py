@@ -33,7 +33,7 @@ def answering(uri: str) -> Iterator[None]:
         if is_disk_full(error):
             raise
         raise LabError(
-            f"tracking.uri={uri} can't be used ({_first_line(error)}): start that server or end what locks that file, "
+            f"tracking.uri={uri} can't be used ({_reason(error)}): start that server or end what locks that file, "
             "and run the same command again; or name another store."
         ) from error
 
@@ -45,7 +45,7 @@ def forgiving() -> Iterator[None]:
         yield
     except Exception as error:
         say(
-            f"MLflow: {_first_line(error)}. Results are kept; the same command, run again, completes MLflow.",
+            f"MLflow: {_reason(error)}. Results are kept; the same command, run again, completes MLflow.",
             style="yellow",
         )
 
@@ -89,5 +89,7 @@ def _sqlite_path(uri: str) -> Path | None:
     return Path(uri.removeprefix(_PREFIX)) if uri.startswith(_PREFIX) else None
 
 
-def _first_line(error: Exception) -> str:
+def _reason(error: Exception) -> str:
+    if is_disk_full(error):
+        return "no space is left on its disk"
     return next(iter(str(error).splitlines()), type(error).__name__)
