@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from rfcx_lab.errors import LabError
-from rfcx_lab.lab.tracking_store import answering, artifact_folder, check_unlocked, ready_store
+from rfcx_lab.lab.tracking_store import answering, artifact_folder, check_unlocked, ready_store, stops_waiting
 from rfcx_lab.verdict.curves import Curves
 
 for _name, _value in {
@@ -186,7 +186,8 @@ class CurveStream:
 
     def _guarded(self, call: Any) -> None:
         try:
-            call()
+            with stops_waiting():
+                call()
         except Exception:  # whatever the store's trouble is, it must not cost the fit
             self._alive = False
 

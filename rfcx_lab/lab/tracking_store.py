@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from types import FrameType
 
 from filelock import FileLock
 
@@ -42,12 +45,46 @@ def answering(uri: str) -> Iterator[None]:
 def forgiving() -> Iterator[None]:
     """Where the store refuses later, say so and go on: what is missing there is completed by the next run."""
     try:
-        yield
+        with stops_waiting():
+            yield
     except Exception as error:
         say(
             f"MLflow: {_reason(error)}. Results are kept; the same command, run again, completes MLflow.",
             style="yellow",
         )
+
+
+@contextmanager
+def stops_waiting() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM wait for the end of the block, unless they are repeated.
+
+    A KeyboardInterrupt amid MLflow's work on its database can leave a transaction open in this very process, and the
+    runs that are still to be ended are locked out.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    waiting: list[int] = []
+
+    def hold(number: int, frame: FrameType | None) -> None:
+        if waiting:
+            restore()
+            signal.raise_signal(number)
+        waiting.append(number)
+
+    def restore() -> None:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    for each in before:
+        signal.signal(each, hold)
+    try:
+        yield
+    finally:
+        restore()
+        if waiting:
+            signal.raise_signal(waiting[0])
 
 
 @contextmanager

@@ -150,13 +150,13 @@ def make_old(runs: Path) -> list[Path]:
 
 
 def test_sigkill_at_any_moment(undisturbed, tmp_path):
-    """33 kills in four folders, in every stage of a run's life; whatever is not finished is begun again, once."""
+    """In four folders, in every stage of a run's life; whatever is not finished is begun again, and only that."""
     ways = [(kill_at_moments, 1), (kill_at_moments, 2), (kill_at_moments, 3), (kill_at_times, 4)]
     folders = [tmp_path / f"runs{seed}" for _, seed in ways]
     with ThreadPoolExecutor(2) as two:
         tasks = [two.submit(way, runs, undisturbed, seed) for runs, (way, seed) in zip(folders, ways, strict=True)]
         kills = [task.result() for task in tasks]
-    assert sum(kills) >= 24, kills
+    assert sum(kills[:3]) > 30, kills  # a moment drawn late may find that stage over, and the run at its end
     for runs, killed in zip(folders, kills, strict=True):
         make_old(runs)
         finish(runs, environment={fakes.DIARY: str(runs.with_suffix(".diary"))})
