@@ -356,11 +356,19 @@ def test_ctrl_c_and_sigterm_stop_with_a_sentence(undisturbed, tmp_path, diary):
 
     def twice(process: subprocess.Popen) -> None:
         to_the_group(process)
-        time.sleep(0.2)
+        time.sleep(1.0)
         to_the_group(process)
 
-    fits, report = (lambda: begun(diary) >= 3), (lambda: bool(list(runs.glob("studies/*/*/verdict.json"))))
-    stop(runs, to_the_group, when=lambda: bool(list(runs.glob("features/*.partial"))))
+    def features(process: subprocess.Popen) -> bool:
+        return bool(list(runs.glob("features/*.partial")) and workers_of(process.pid))  # which are importing still
+
+    def fits(process: subprocess.Popen) -> bool:
+        return begun(diary) >= 3
+
+    def report(process: subprocess.Popen) -> bool:
+        return bool(list(runs.glob("studies/*/*/verdict.json")))
+
+    stop(runs, to_the_group, when=features)
     stop(runs, twice, when=fits)
     diary.write_text("")
     stop(runs, lambda process: process.terminate(), when=fits)
@@ -383,7 +391,7 @@ def stop(runs: Path, send: Callable[[subprocess.Popen], None], *overrides: str, 
         text=True,
         start_new_session=True,
     )
-    wait_for(when, process)
+    wait_for(lambda: when(process), process)
     family = psutil.Process(process.pid).children(recursive=True)
     send(process)
     _, errors = process.communicate(timeout=30)
