@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
+from types import FrameType
 
 import hydra
 from omegaconf import DictConfig
@@ -15,6 +17,8 @@ from rfcx_lab.refusals import explain, read_config
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 FULL_ERROR = "HYDRA_FULL_ERROR"
+STOPPED = "Stopped. Finished fits and features are kept: the same command goes on from here."
+STATUS = 130  # as shells report Ctrl-C
 
 register_schemas()
 
@@ -31,8 +35,20 @@ def main(composed: DictConfig) -> None:
         run(config, Path(HydraConfig.get().runtime.output_dir))
     except LabError as error:
         sys.exit(str(error))
-    except KeyboardInterrupt:
-        sys.exit("Stopped. Finished fits and features are kept: the same command goes on from here.")
+
+
+def stop(number: int, frame: FrameType | None) -> None:
+    """Ctrl-C, or a cluster's SIGTERM: end the workers and the open runs, and then the process; at once if repeated."""
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, leave)
+    raise KeyboardInterrupt
+
+
+def leave(number: int, frame: FrameType | None) -> None:
+    """Wait for nothing: workers end when their driver is gone, and the next run mends what is open in MLflow."""
+    show_cursor = "\x1b[?25h" if sys.stdout.isatty() else ""
+    os.write(2, f"{show_cursor}\n{STOPPED}\n".encode())
+    os._exit(STATUS)
 
 
 def main_in_sentences() -> None:
@@ -53,4 +69,10 @@ def main_in_sentences() -> None:
 
 
 if __name__ == "__main__":
-    main_in_sentences()
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, stop)
+    try:
+        main_in_sentences()
+    except KeyboardInterrupt:
+        print(STOPPED, file=sys.stderr)
+        sys.exit(STATUS)

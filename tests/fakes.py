@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
-import signal
 import time
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from rfcx_lab.model.fit import Epoch, Fit
 
 TRUE_ONSET = 8
 SECONDS_PER_EPOCH = "FAKE_SECONDS_PER_EPOCH"
+BALLAST = "FAKE_BALLAST"  # the file that takes the space
 DIARY = "FAKE_DIARY"  # a file to which every fit that begins adds a line
 
 
@@ -35,6 +36,18 @@ def fake_fit(rung, *, train, validation, classes, training, seed, on_epoch) -> F
     return fit
 
 
+def fit_with_model(rung, **options) -> Fit:
+    """As `fake_fit`, with 8 kB in a model's place."""
+    fit = fake_fit(rung, **options)
+    fit.best_model = np.random.default_rng(options["seed"]).bytes(8192)
+    return fit
+
+
+def fake_evaluate(model: bytes, part) -> tuple[float, float]:
+    """Figures of such a model on the test part."""
+    return 1.0 + model[0] / 1000, 0.5
+
+
 def sometimes_failing_fit(rung, **options) -> Fit:
     """LSTM 8 diverges, + Dense 48 raises; the rest is well."""
     if rung.name == "+ Dense 48":
@@ -46,18 +59,21 @@ def sometimes_failing_fit(rung, **options) -> Fit:
     return fit
 
 
-def fit_that_dies_once(rung, **options) -> Fit:
-    """The first fit of + Dense 48 takes its worker down, half-way through its epochs."""
-    marker = Path(os.environ[DIARY]).with_suffix(".died")
-    on_epoch = options.pop("on_epoch")
+def fit_that_fills_the_disk(rung, **options) -> Fit:
+    """The first fit of + Dense 48 sees all space taken, by whomever, before it ends."""
+    fit = fake_fit(rung, **options)
+    if rung.name == "+ Dense 48":
+        fill_disk(Path(os.environ[BALLAST]))
+    return fit
 
-    def dying(number, epoch):
-        on_epoch(number, epoch)
-        if rung.name == "+ Dense 48" and number == 5 and not marker.exists():
-            marker.touch()
-            os.kill(os.getpid(), signal.SIGKILL)
 
-    return fake_fit(rung, **options, on_epoch=dying)
+def fill_disk(ballast: Path) -> None:
+    """Grow a file until not a byte is left beside it."""
+    with contextlib.suppress(OSError), ballast.open("ab", buffering=0) as file:
+        for size in (1 << 16, 1 << 12, 1):
+            with contextlib.suppress(OSError):
+                while file.write(bytes(size)) == size:
+                    pass
 
 
 def _note(line: str) -> None:

@@ -7,6 +7,7 @@ that reads it is that of the real data.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import shutil
 from pathlib import Path
@@ -132,8 +133,9 @@ def _write(config: SoundscapeData, directory: Path) -> None:
     rows: list[dict[str, object]] = []
     for index in track(range(config.recordings), "Soundscapes", total=config.recordings):
         name, scene = recording_id(config.seed, index), render_scene(config, index)
-        path = directory / "train" / f"{name}.flac"
-        soundfile.write(path, _mix(scene), config.sample_rate, subtype="PCM_16")
+        encoded = io.BytesIO()  # so that it is Python that writes the file, and says so where the disk is full
+        soundfile.write(encoded, _mix(scene), config.sample_rate, format="FLAC", subtype="PCM_16")
+        (directory / "train" / f"{name}.flac").write_bytes(encoded.getvalue())
         rows.extend(_rows(scene, name))
     pd.DataFrame(rows, columns=COLUMNS).to_csv(directory / "train_tp.csv", index=False)
     names = [one.name for one in SPECIES[: config.species]]

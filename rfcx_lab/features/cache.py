@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import os
 import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -26,7 +28,7 @@ from rfcx_lab.console import track
 from rfcx_lab.data.clips import Clips
 from rfcx_lab.features.segments import Segment, Unreadable, plan_segments, read_segments
 from rfcx_lab.features.spectral import FEATURES, Frames, frame_count, pad_or_cut, width
-from rfcx_lab.files import whole_folder, write_whole
+from rfcx_lab.files import full_disk_said, whole_folder, write_whole
 
 SCHEMA = 1  # raised when the numbers change for the same config
 _LIBRARIES = ("librosa", "soxr", "numpy")
@@ -75,7 +77,7 @@ def ensure_windows(
     holds the windows of the other rows alone, under the key that it has for `clips` without them.
 
     Raises:
-        LabError: a recording is too short for the window.
+        LabError: a recording is too short for the window, or no space is left on the disk.
     """
     segments = plan_segments(clips, window)
     at = partial(_store, window=window, features=features, under=under)
@@ -135,21 +137,20 @@ def _compute(
     shutil.rmtree(partial_path, ignore_errors=True)  # what a killed process left; the lock is ours
     partial_path.mkdir()
     shape = (len(segments), frames, width(features))
-    windows = np.lib.format.open_memmap(partial_path / "windows.npy", mode="w+", dtype=np.float32, shape=shape)
     work = partial(extract, features=features, frames=frames)
     results = mapper(work, [[segments[i] for i in task] for task in tasks])
     unreadable: dict[int, str] = {}
     blocks = zip(tasks, track(results, "Features", total=len(tasks)), strict=True)
-    for numbers, rows in _readable(blocks, unreadable):
-        windows[numbers] = rows
-    windows.flush()
-    if not unreadable:
-        partial_path.replace(store.path)
-        return unreadable
-    with whole_folder(at(_without(segments, unreadable)).path) as folder:
-        np.save(folder / "windows.npy", _without(windows, unreadable))
-    write_whole(_note(store), json.dumps(unreadable))
-    shutil.rmtree(partial_path)
+    with full_disk_said(store.path.parent, needed=4 * math.prod(shape)):
+        _write_rows(partial_path / "windows.npy", _readable(blocks, unreadable), shape=shape)
+        if unreadable:
+            windows = np.load(partial_path / "windows.npy", mmap_mode="r")
+            with whole_folder(at(_without(segments, unreadable)).path) as folder:
+                np.save(folder / "windows.npy", _without(windows, unreadable))
+            write_whole(_note(store), json.dumps(unreadable))
+            shutil.rmtree(partial_path)
+        else:
+            partial_path.replace(store.path)
     return unreadable
 
 
@@ -180,3 +181,24 @@ def _note(store: WindowStore) -> Path:
 def _without(rows: Any, positions: Collection[int]) -> Any:
     kept = [i for i in range(len(rows)) if i not in positions]
     return rows[kept] if isinstance(rows, np.ndarray) else [rows[i] for i in kept]
+
+
+def _write_rows(
+    path: Path, blocks: Iterable[tuple[Sequence[int], Sequence[Frames]]], *, shape: tuple[int, ...]
+) -> None:
+    """Write an .npy file from blocks of rows that come in any order.
+
+    Not through a memory map: where the disk is full, touching a page of one ends the process without a word.
+    """
+    header = {"descr": np.lib.format.dtype_to_descr(np.dtype(np.float32)), "fortran_order": False, "shape": shape}
+    row_bytes = 4 * math.prod(shape[1:])
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        start = file.tell()
+        for numbers, rows in blocks:
+            for number, row in zip(numbers, rows, strict=True):
+                file.seek(start + number * row_bytes)
+                file.write(np.ascontiguousarray(row, dtype=np.float32).tobytes())
+        file.truncate(start + shape[0] * row_bytes)  # rows that can't be read may be the last
+        file.flush()
+        os.fsync(file.fileno())

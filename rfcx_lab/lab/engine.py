@@ -1,23 +1,28 @@
 """Where the work is done: in this process, or by one worker process per core under Dask.
 
 An engine runs a function over items and hands back each result as it comes. A worker that dies costs its item one
-retry; an item that fails twice, or raises, comes back as a `Failure`, and the rest goes on.
+retry; an item that fails twice, or raises, comes back as a `Failure`, and the rest goes on. A full disk is nobody's
+failure but the machine's: it ends the run.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import signal
+import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
+from multiprocessing import resource_tracker
 from typing import Any, Protocol, TypeVar
 
 from rfcx_lab.config import EngineConfig
 from rfcx_lab.errors import LabError
+from rfcx_lab.files import is_disk_full
 from rfcx_lab.model.backend import ENVIRONMENT, prepare_process
 
 I = TypeVar("I")  # noqa: E741
@@ -44,6 +49,9 @@ class Engine(Protocol):
 
     def map(self, function: Callable[[I], R], items: Iterable[I]) -> Iterator[R]:
         """Like the builtin `map`: in order, and the first exception is raised."""
+
+    def close(self) -> None:
+        """End the workers, whatever they are at; work that comes later starts new ones."""
 
 
 @contextmanager
@@ -76,14 +84,17 @@ class InlineEngine:
         for item in items:
             try:
                 yield item, function(item)
-            except LabError:
-                raise
             except Exception as error:  # a fit may fail in any way; the ladder goes on
+                if _ends_the_run(error):
+                    raise
                 yield item, Failure(_reason(error))
 
     def map(self, function: Callable[[I], R], items: Iterable[I]) -> Iterator[R]:
         """See `Engine.map`."""
         return map(function, items)
+
+    def close(self) -> None:
+        """See `Engine.close`."""
 
 
 class LocalEngine:
@@ -93,6 +104,7 @@ class LocalEngine:
         self.workers = workers
         self._recycle_after = recycle_after
         self._done: Counter[str] = Counter()  # items per worker address
+        self._cluster: Any = None
         self._client: Any = None
 
     def run(self, function: Callable[[I], R], items: Iterable[I]) -> Iterator[tuple[I, R | Failure]]:
@@ -116,7 +128,7 @@ class LocalEngine:
         for future in ready:
             item = running.pop(future.key)
             error = future.exception()
-            if isinstance(error, LabError):
+            if error is not None and _ends_the_run(error):
                 raise error
             if error is None:
                 address, result = future.result()
@@ -132,12 +144,11 @@ class LocalEngine:
             yield future.result()
 
     def close(self) -> None:
-        """End the workers."""
-        if self._client is not None:
-            cluster = self._client.cluster
-            self._client.close()
-            cluster.close()
-            self._client = None
+        """See `Engine.close`."""
+        for opened in (self._client, self._cluster):
+            if opened is not None:
+                opened.close()
+        self._client = self._cluster = None
 
     def _connect(self) -> Any:
         if self._client is None:
@@ -150,21 +161,21 @@ class LocalEngine:
                     "distributed.worker.memory.target": False,  # a paused worker would wait for ever; one that
                     "distributed.worker.memory.spill": False,  # takes more than its share is ended instead
                     "distributed.worker.memory.pause": False,
-                    "distributed.worker.preload": ["rfcx_lab.lab.worker_setup"],
                     "distributed.scheduler.worker-saturation": 1.0,  # an item is sent when a worker is free, not before
                     "distributed.nanny.pre-spawn-environ": ENVIRONMENT,
                 }
             )
             for name in ("distributed", "asyncio"):  # what goes wrong is told as a Failure
                 logging.getLogger(name).setLevel(logging.CRITICAL)
-            cluster = LocalCluster(
-                n_workers=self.workers,
-                threads_per_worker=1,
-                host="127.0.0.1",
-                dashboard_address="127.0.0.1:0",  # a free port: nothing of a user's is in its way
-                silence_logs=logging.CRITICAL,
-            )
-            self._client = Client(cluster)
+            with _stops_held_back():
+                self._cluster = LocalCluster(
+                    n_workers=self.workers,
+                    threads_per_worker=1,
+                    host="127.0.0.1",
+                    dashboard_address="127.0.0.1:0",  # a free port: nothing of a user's is in its way
+                    silence_logs=logging.CRITICAL,
+                )
+            self._client = Client(self._cluster)
         return self._client
 
     def _recycle(self, address: str, *, running: Collection[str]) -> None:
@@ -187,6 +198,29 @@ class LocalEngine:
                 return True
             time.sleep(0.01)
         return False
+
+
+@contextmanager
+def _stops_held_back() -> Iterator[None]:
+    """Let no thread or process that is started here hear of Ctrl-C, which the terminal sends to all, or of SIGTERM.
+
+    The mask is inherited, by workers that come later too: only the driver stops, and it ends its workers itself. A
+    stop that comes meanwhile waits for the block's end.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    sys.warnoptions.append("ignore:resource_tracker")  # it need not say that it tidies up after a killed driver
+    resource_tracker.ensure_running()  # else the first process to be spawned starts it, which would undo the mask
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _ends_the_run(error: BaseException) -> bool:
+    return isinstance(error, LabError) or is_disk_full(error)
 
 
 def _on_worker(function: Callable[[I], R], item: I) -> tuple[str, R]:

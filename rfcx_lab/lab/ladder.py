@@ -16,13 +16,14 @@ from omegaconf import OmegaConf
 from rfcx_lab.config import Config
 from rfcx_lab.console import progress, say
 from rfcx_lab.errors import LabError
+from rfcx_lab.files import full_disk_said, sweep
 from rfcx_lab.lab.answer import build_answer, describe_test
 from rfcx_lab.lab.checks import judge_config
 from rfcx_lab.lab.engine import Engine, Failure, open_engine
 from rfcx_lab.lab.estimate import describe_cost
 from rfcx_lab.lab.fits import FitSpec, FitStore
 from rfcx_lab.lab.study import Study, prepare_study
-from rfcx_lab.lab.tracking import forgiving
+from rfcx_lab.lab.tracking_store import forgiving
 from rfcx_lab.lab.view import StudyView
 from rfcx_lab.lab.work import FitFunction, Job, measure, train
 from rfcx_lab.model.fit import fit_rung
@@ -47,15 +48,19 @@ def climb_ladder(config: Config, output: Path, *, fit: FitFunction = fit_rung) -
     tried without Keras.
 
     Raises:
-        LabError: the config, the data or the tracking store can't be used; nothing was trained then.
+        LabError: the config, the data or the tracking store can't be used, and nothing was trained; or no space is
+            left on the disk, and what was trained is kept.
     """
-    with open_engine(config.engine) as engine:
+    runs = Path(config.runs_dir)
+    with full_disk_said(runs), open_engine(config.engine) as engine:
+        _sweep(runs)
         study = prepare_study(config, mapper=engine.map)
         with _alone_on(study):
             view = StudyView(study, config)
             try:
                 return _climb(engine, study, view, config, output, fit)
             except BaseException as error:
+                engine.close()  # while the study is ours: another driver must not meet our workers
                 with forgiving():
                     view.abandon(error)
                 raise
@@ -151,6 +156,12 @@ def _hold_out_figures(
         kept_epoch=store.best_epoch(best.key) or 0,
     )
     return described, store.best_model(best.key)
+
+
+def _sweep(runs: Path) -> None:
+    """Remove what killed runs have left half written; the folders of studies are their owner's."""
+    for folder in (runs, runs / "soundscapes", runs / "features", runs / "fits", *(runs / "fits").glob("*")):
+        sweep(folder)
 
 
 @contextmanager

@@ -9,15 +9,12 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
-from rfcx_lab.console import say
-from rfcx_lab.errors import LabError, reason
+from rfcx_lab.errors import LabError
+from rfcx_lab.lab.tracking_store import answering, artifact_folder, check_unlocked, ready_store, stops_waiting
 from rfcx_lab.verdict.curves import Curves
 
 _PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}  # of its own it has minutes
@@ -43,22 +40,16 @@ class Tracker:
         Raises:
             LabError: the store can't be opened.
         """
-        self._study_key = study_key
-        try:
-            with _alone_in(uri):
-                self._client = _client(uri)
-                self._experiment = self._find_or_create_experiment(uri, experiment)
-                self._runs = {run.data.tags["node"]: run for run in self._search()}
-        except LabError:
-            raise
-        except Exception as error:
-            raise LabError(
-                f"tracking.uri={uri} can't be used ({reason(error)}); start that server, or name another."
-            ) from error
+        self._uri, self._study_key = uri, study_key
+        with answering(uri), ready_store(uri, fill=lambda beside: _client(beside).search_experiments()):
+            self._client = _client(uri)
+            self._experiment = self._find_or_create_experiment(uri, experiment)
+            self._runs = {run.data.tags["node"]: run for run in self._search()}
 
     def open_run(self, node: str, *, name: str, parent: str | None = None, tags: Mapping[str, Any]) -> str:
         """The id of the study's run `node`, created if it is not there yet."""
         if node not in self._runs:
+            check_unlocked(self._uri)
             every = {**tags, "node": node, "study_key": self._study_key}
             if parent is not None:
                 every["mlflow.parentRunId"] = parent
@@ -82,6 +73,7 @@ class Tracker:
         new_tags = {k: str(v) for k, v in tags.items() if there.tags.get(k) != str(v)}
         if status in (run.info.status, None) and not new_metrics and not new_tags:
             return
+        check_unlocked(self._uri)
         if curves is not None:
             self._complete_curves(run_id, curves)
         self._log(run_id, metrics=new_metrics, tags=new_tags)
@@ -91,6 +83,7 @@ class Tracker:
 
     def abandon(self, status: str) -> None:
         """Mark every run of the study that is still open as ended: FAILED or KILLED."""
+        check_unlocked(self._uri)
         for run in self._search():
             if run.info.status == "RUNNING":
                 self._client.set_terminated(run.info.run_id, status)
@@ -143,7 +136,7 @@ class Tracker:
                     "another name."
                 )
             return str(found.experiment_id)
-        return str(self._client.create_experiment(name, artifact_location=_artifacts(uri, name)))
+        return str(self._client.create_experiment(name, artifact_location=artifact_folder(uri, name)))
 
     def _search(self) -> list[Any]:
         runs, token = [], None
@@ -157,15 +150,6 @@ class Tracker:
                 return runs
 
 
-@contextmanager
-def forgiving() -> Iterator[None]:
-    """Where the store refuses, say so and go on: what is missing there is completed later."""
-    try:
-        yield
-    except Exception as error:  # MLflow, its database and its server each raise their own
-        say(f"MLflow: {reason(error)}; what is missing there is completed later.", style="yellow")
-
-
 class CurveStream:
     """Sends a fit's epochs to its run while it trains. Lives in the worker.
 
@@ -173,11 +157,15 @@ class CurveStream:
     """
 
     def __init__(self, *, uri: str, run_id: str) -> None:
-        """Connect; epochs that an earlier, interrupted try has logged are not logged twice."""
-        self._client, self._run_id = _client(uri), run_id
-        self._alive = True
+        """Connect; epochs that an earlier, interrupted try has logged are not logged twice.
+
+        An empty `run_id` is that of a run which could not be opened.
+        """
+        self._uri, self._run_id = uri, run_id
+        self._alive = bool(run_id)
         self._logged: set[int] = set()
-        self._guarded(lambda: self._logged.update(_logged_steps(self._client, run_id)))
+        if self._alive:
+            self._guarded(self._connect)
 
     def __call__(self, number: int, epoch: Any) -> None:
         """Log epoch `number` (from 1)."""
@@ -189,9 +177,15 @@ class CurveStream:
         metrics = [Metric(key, getattr(epoch, field), now, number) for key, field in _METRICS.items()]
         self._guarded(lambda: self._client.log_batch(self._run_id, metrics=metrics))
 
+    def _connect(self) -> None:
+        check_unlocked(self._uri)
+        self._client = _client(self._uri)
+        self._logged |= _logged_steps(self._client, self._run_id)
+
     def _guarded(self, call: Any) -> None:
         try:
-            call()
+            with stops_waiting():
+                call()
         except Exception:  # whatever the store's trouble is, it must not cost the fit
             self._alive = False
 
@@ -214,32 +208,9 @@ def _logged_steps(client: Any, run_id: str) -> set[int]:
 def _client(uri: str) -> Any:
     from mlflow import MlflowClient
 
-    for name, level in (("mlflow", "WARNING"), ("alembic", "WARNING"), ("urllib3", "ERROR")):
-        logging.getLogger(name).setLevel(level)  # after the import, which sets its own levels
+    for name in ("mlflow", "alembic", "urllib3"):  # after the import, which sets its own levels
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # what goes wrong is told in a sentence
     return MlflowClient(tracking_uri=uri)
-
-
-@contextmanager
-def _alone_in(uri: str) -> Iterator[None]:
-    """One process at a time for a local file: two that make its tables at once would both fail."""
-    path = _sqlite_path(uri)
-    if path is None:
-        yield
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_suffix(".lock")):
-        yield
-
-
-def _artifacts(uri: str, experiment: str) -> str | None:
-    """Beside an SQLite file; a server knows its own place."""
-    path = _sqlite_path(uri)
-    return None if path is None else (path.parent.resolve() / "artifacts" / experiment).as_uri()
-
-
-def _sqlite_path(uri: str) -> Path | None:
-    prefix = "sqlite:///"
-    return Path(uri.removeprefix(prefix)) if uri.startswith(prefix) else None
 
 
 def _now() -> int:

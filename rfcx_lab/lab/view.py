@@ -14,7 +14,8 @@ from rfcx_lab.config import Config
 from rfcx_lab.data.audit import Audit
 from rfcx_lab.lab.fits import FitSpec
 from rfcx_lab.lab.study import Study
-from rfcx_lab.lab.tracking import Tracker, forgiving
+from rfcx_lab.lab.tracking import Tracker
+from rfcx_lab.lab.tracking_store import answering, forgiving
 from rfcx_lab.verdict import Curves, Verdict
 
 _STUDY = "study"
@@ -25,27 +26,30 @@ class StudyView:
 
     def __init__(self, study: Study, config: Config) -> None:
         """Open the study's run, with the resolved config as its parameters, and one run per rung."""
-        self._tracker = Tracker(uri=config.tracking.uri, experiment=config.tracking.experiment, study_key=study.key)
-        self.study_run = self._tracker.open_run(_STUDY, name=f"{config.name} {study.key[:6]}", tags={"level": "study"})
-        self._tracker.log_params(self.study_run, _flat(asdict(config)))
-        self._tracker.log_dataset(
-            self.study_run,
-            name=study.clips.root.name,
-            fingerprint=study.clips.fingerprint,
-            source=str(study.clips.root),
-        )
-        self._audit = _audit_summary(study.audit)
-        with forgiving():
-            self._tracker.finish(_STUDY, status=None, metrics=self._audit["metrics"], tags=self._audit["tags"])
-        self._rung_runs = {
-            rung.name: self._tracker.open_run(
-                _rung_node(rung.name),
-                name=rung.name,
-                parent=self.study_run,
-                tags={"level": "rung", "rung": rung.name, "role": rung.role, "index": index},
+        with answering(config.tracking.uri):
+            self._tracker = Tracker(uri=config.tracking.uri, experiment=config.tracking.experiment, study_key=study.key)
+            self.study_run = self._tracker.open_run(
+                _STUDY, name=f"{config.name} {study.key[:6]}", tags={"level": "study"}
             )
-            for index, rung in enumerate(study.rungs)
-        }
+            self._tracker.log_params(self.study_run, _flat(asdict(config)))
+            self._tracker.log_dataset(
+                self.study_run,
+                name=study.clips.root.name,
+                fingerprint=study.clips.fingerprint,
+                source=str(study.clips.root),
+            )
+            self._audit = _audit_summary(study.audit)
+            with forgiving():
+                self._tracker.finish(_STUDY, status=None, metrics=self._audit["metrics"], tags=self._audit["tags"])
+            self._rung_runs = {
+                rung.name: self._tracker.open_run(
+                    _rung_node(rung.name),
+                    name=rung.name,
+                    parent=self.study_run,
+                    tags={"level": "rung", "rung": rung.name, "role": rung.role, "index": index},
+                )
+                for index, rung in enumerate(study.rungs)
+            }
 
     def open_fit(self, spec: FitSpec) -> str:
         """The run id of a fit, for a worker to stream to."""

@@ -1,14 +1,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import signal
-import subprocess
-import sys
-import time
-from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,11 +14,10 @@ from rfcx_lab.lab.ladder import Climb, climb_ladder
 from rfcx_lab.lab.study import prepare_study
 from rfcx_lab.lab.tracking import Tracker
 from tests import fakes
-from tests.conftest import ROOT, TOY
+from tests.lab.outcome import RUNGS, assert_view_is_whole, by_level, runs_of
 
-EPOCHS, REPEATS, RUNGS = 20, 3, ["LSTM 8", "LSTM 32", "+ Dense 48"]
+EPOCHS, REPEATS = 20, 3
 SIZE = ("training.epochs=20", "ladder.repeats=3", "split.test_fraction=0.3")
-METRICS = ("loss/train", "loss/val", "accuracy/train", "accuracy/val")
 
 
 @pytest.fixture
@@ -43,28 +35,6 @@ def diary(tmp_path, monkeypatch) -> Path:
 
 def climb(config: Config, output: Path, fit=fakes.fake_fit) -> Climb:
     return climb_ladder(config, output, fit=fit)
-
-
-def runs_of(config: Config) -> list:
-    client = MlflowClient(tracking_uri=config.tracking.uri)
-    experiment = client.get_experiment_by_name(config.tracking.experiment)
-    return client.search_runs([experiment.experiment_id], max_results=1000)
-
-
-def by_level(runs: list, level: str) -> list:
-    return [run for run in runs if run.data.tags["level"] == level]
-
-
-def assert_view_is_whole(config: Config) -> None:
-    """Every run once and ended; every epoch of every fit once."""
-    runs, client = runs_of(config), MlflowClient(tracking_uri=config.tracking.uri)
-    assert Counter(run.data.tags["level"] for run in runs) == {"study": 1, "rung": 3, "fit": 9}
-    assert {run.info.status for run in runs} == {"FINISHED"}
-    for run in by_level(runs, "fit"):
-        for key in METRICS:
-            steps = sorted(metric.step for metric in client.get_metric_history(run.info.run_id, key))
-            assert steps == list(range(1, EPOCHS + 1)), (run.info.run_name, key)
-        assert len(client.get_metric_history(run.info.run_id, "best_epoch")) == 1
 
 
 def test_verdict_names_what_was_planted(config, tmp_path):
@@ -94,8 +64,8 @@ def test_files_are_left_and_the_figure_is_drawn(config, tmp_path):
 
 def test_mlflow_shows_study_rung_fit(config, tmp_path):
     climb(config, tmp_path / "out")
-    assert_view_is_whole(config)
-    runs = runs_of(config)
+    assert_view_is_whole(config.tracking.uri, repeats=REPEATS, epochs=EPOCHS)
+    runs = runs_of(config.tracking.uri)
     ids = {run.info.run_id: run for run in runs}
     [study] = by_level(runs, "study")
     assert {r.data.tags["mlflow.parentRunId"] for r in by_level(runs, "rung")} == {study.info.run_id}
@@ -114,7 +84,7 @@ def test_mlflow_shows_study_rung_fit(config, tmp_path):
 
 def test_seeds_and_splits_are_paired_over_rungs(config, tmp_path):
     climb(config, tmp_path / "out")
-    fits = by_level(runs_of(config), "fit")
+    fits = by_level(runs_of(config.tracking.uri), "fit")
     seeds = {(run.data.tags["repeat"], run.data.tags["seed"]) for run in fits}
     assert len(seeds) == REPEATS
     assert len({run.data.tags["run_key"] for run in fits}) == len(fits)
@@ -127,12 +97,12 @@ def test_seeds_and_splits_are_paired_over_rungs(config, tmp_path):
 
 def test_rerun_fits_nothing_and_doubles_nothing(config, tmp_path, diary):
     first = climb(config, tmp_path / "one")
-    ids = {run.info.run_id for run in runs_of(config)}
+    ids = {run.info.run_id for run in runs_of(config.tracking.uri)}
     again = climb(config, tmp_path / "two")
     assert len(diary.read_text().splitlines()) == REPEATS * len(RUNGS)
     assert again.document == first.document
-    assert {run.info.run_id for run in runs_of(config)} == ids
-    assert_view_is_whole(config)
+    assert {run.info.run_id for run in runs_of(config.tracking.uri)} == ids
+    assert_view_is_whole(config.tracking.uri, repeats=REPEATS, epochs=EPOCHS)
 
 
 def test_more_repeats_fit_only_what_is_missing(config, toy_config, tmp_path, diary):
@@ -154,7 +124,7 @@ def test_failing_fits_are_recorded_and_the_ladder_goes_on(config, tmp_path):
     assert by_name["+ Dense 48"]["statuses"] == {"undetermined": REPEATS}
     assert by_name["LSTM 32"]["statuses"] == {"not_overfit": REPEATS}
     assert not document["begins_to_overfit"]["trained_to_the_end"]["established"]
-    failed = [run for run in by_level(runs_of(config), "fit") if run.info.status == "FAILED"]
+    failed = [run for run in by_level(runs_of(config.tracking.uri), "fit") if run.info.status == "FAILED"]
     reasons = {run.data.tags["rung"]: run.data.tags["reason"] for run in failed}
     assert reasons == {"LSTM 8": "the loss is not finite after epoch 4", "+ Dense 48": "out of memory"}
 
@@ -170,7 +140,7 @@ def test_every_fit_failing_is_said(toy_config, tmp_path):
     config = toy_config(*SIZE, "ladder.only=[+ Dense 48]")
     with pytest.raises(LabError, match="Every fit failed, the first one because: out of memory"):
         climb(config, tmp_path / "out", fit=fakes.sometimes_failing_fit)
-    assert {run.info.status for run in runs_of(config)} == {"FAILED"}
+    assert {run.info.status for run in runs_of(config.tracking.uri)} == {"FAILED"}
 
 
 def test_impossible_judgement_is_said_before_anything_is_trained(toy_config, tmp_path, diary):
@@ -204,7 +174,7 @@ def test_a_store_that_refuses_costs_no_fit_and_is_completed_by_a_rerun(config, t
         document = climb(config, tmp_path / "one").document
     assert climb(config, tmp_path / "two").document == document
     assert len(diary.read_text().splitlines()) == REPEATS * len(RUNGS)
-    assert_view_is_whole(config)
+    assert_view_is_whole(config.tracking.uri, repeats=REPEATS, epochs=EPOCHS)
 
 
 def test_deleted_experiment_is_said(config, tmp_path):
@@ -219,78 +189,7 @@ def test_rung_summary_follows_a_rerun(config, tmp_path):
     """A fit that ran out of memory is made up for: MLflow shows what verdict.json says."""
     climb(config, tmp_path / "one", fit=fakes.sometimes_failing_fit)
     document = climb(config, tmp_path / "two").document
-    shown = {run.data.tags["rung"]: run.data.metrics for run in by_level(runs_of(config), "rung")}
+    shown = {run.data.tags["rung"]: run.data.metrics for run in by_level(runs_of(config.tracking.uri), "rung")}
     for rung in document["rungs"]:
         expected = rung["val_loss_best"]
         assert shown[rung["name"]].get("loss/val_best") == (expected and expected[0])
-
-
-def test_a_worker_that_dies_changes_nothing(config, toy_config, tmp_path, diary):
-    undisturbed = climb(config, tmp_path / "one").document
-    local = toy_config(*SIZE, "engine=local", "engine.workers=2", f"runs_dir={tmp_path / 'other'}")
-    disturbed = climb(local, tmp_path / "two", fit=fakes.fit_that_dies_once).document
-    assert diary.with_suffix(".died").exists()
-    assert without_root(disturbed) == without_root(undisturbed)
-    assert_view_is_whole(local)
-
-
-@pytest.mark.parametrize("engine", ["inline", "local"])
-def test_killed_driver_is_resumed(engine, config, tmp_path, diary):
-    """SIGKILL at one moment after another; the run that is let finish gives the undisturbed verdict."""
-    expected = without_root(climb(config, tmp_path / "undisturbed").document)
-    diary.write_text("")
-    command = driver_command(tmp_path, engine)
-    environment = {**os.environ, fakes.SECONDS_PER_EPOCH: "0.02"}
-    begun = []
-    for wanted in (1, 4, 7):
-        driver = subprocess.Popen(command, cwd=ROOT, env=environment)
-        wait_for_fits(diary, wanted + len(begun), driver)
-        driver.kill()  # it alone: workers end by themselves when their driver is gone
-        driver.wait()
-        begun.append(wanted)
-    subprocess.run(command, cwd=ROOT, env=environment, check=True, timeout=200)
-    document = json.loads((tmp_path / "out" / "verdict.json").read_text())
-    assert without_root(document) == expected
-    assert_view_is_whole(elsewhere(config, tmp_path / "killed"))
-    fitted = len(diary.read_text().splitlines())
-    assert REPEATS * len(RUNGS) <= fitted <= REPEATS * len(RUNGS) + 3 * (2 if engine == "local" else 1)
-
-
-def test_ctrl_c_ends_within_seconds_and_is_resumed(config, tmp_path, diary):
-    """The terminal sends it to the driver and to every worker."""
-    command = driver_command(tmp_path, "local")
-    environment = {**os.environ, fakes.SECONDS_PER_EPOCH: "0.2"}
-    driver = subprocess.Popen(
-        command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
-    wait_for_fits(diary, 3, driver)
-    os.killpg(driver.pid, signal.SIGINT)
-    _, errors = driver.communicate(timeout=30)
-    assert errors.count("Traceback") <= 1  # the driver's own, which the command line turns into a sentence
-    killed = elsewhere(config, tmp_path / "killed")
-    assert "RUNNING" not in {run.info.status for run in runs_of(killed)}
-    subprocess.run(command, cwd=ROOT, env={**environment, fakes.SECONDS_PER_EPOCH: "0"}, check=True, timeout=200)
-    assert_view_is_whole(killed)
-
-
-def driver_command(folder: Path, engine: str) -> list[str]:
-    """A driver of its own process that climbs the toy ladder of `config` with its results under `folder / killed`."""
-    overrides = [*TOY, *SIZE, f"engine={engine}", f"runs_dir={folder / 'killed'}"]
-    return [sys.executable, "-m", "tests.lab.driver", str(folder / "out"), *overrides]
-
-
-def wait_for_fits(diary: Path, begun: int, driver: subprocess.Popen) -> None:
-    """Wait until so many fits have begun, and a moment longer."""
-    deadline = time.monotonic() + 120
-    while len(diary.read_text().splitlines()) < begun and driver.poll() is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    time.sleep(0.15)
-
-
-def elsewhere(config: Config, runs: Path) -> Config:
-    return replace(config, tracking=replace(config.tracking, uri=f"sqlite:///{runs}/mlflow.db"))
-
-
-def without_root(document: dict) -> dict:
-    return {**document, "data": {**document["data"], "root": None}}

@@ -1,0 +1,132 @@
+"""What stands behind MLflow's view: an SQLite file that may be locked or not be there yet, and any store's refusals."""
+
+from __future__ import annotations
+
+import signal
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from types import FrameType
+
+from filelock import FileLock
+
+from rfcx_lab.console import say
+from rfcx_lab.errors import LabError, reason
+from rfcx_lab.files import is_disk_full, whole_file
+
+_PREFIX = "sqlite:///"
+_PATIENCE = 4.0  # seconds to wait for a file that another process has locked; MLflow's own is 20 a call
+_OPENING = 60.0  # seconds to wait for another run that is making or opening the file
+
+
+@contextmanager
+def answering(uri: str) -> Iterator[None]:
+    """Where the store refuses before anything was trained, end with a sentence.
+
+    Raises:
+        LabError: the store can't be used. A full disk is left to the caller, who knows of which.
+    """
+    try:
+        yield
+    except LabError:
+        raise
+    except Exception as error:  # MLflow, its database and its server each raise their own
+        if is_disk_full(error):
+            raise
+        raise LabError(
+            f"tracking.uri={uri} can't be used ({_reason(error)}): start that server or end what locks that file, "
+            "and run the same command again; or name another store."
+        ) from error
+
+
+@contextmanager
+def forgiving() -> Iterator[None]:
+    """Where the store refuses later, say so and go on: what is missing there is completed by the next run."""
+    try:
+        with stops_waiting():
+            yield
+    except Exception as error:
+        say(
+            f"MLflow: {_reason(error)}. Results are kept; the same command, run again, completes MLflow.",
+            style="yellow",
+        )
+
+
+@contextmanager
+def stops_waiting() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM wait for the end of the block, unless they are repeated.
+
+    A KeyboardInterrupt amid MLflow's work on its database can leave a transaction open in this very process, and the
+    runs that are still to be ended are locked out.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    waiting: list[int] = []
+
+    def hold(number: int, frame: FrameType | None) -> None:
+        if waiting:
+            restore()
+            signal.raise_signal(number)
+        waiting.append(number)
+
+    def restore() -> None:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    for each in before:
+        signal.signal(each, hold)
+    try:
+        yield
+    finally:
+        restore()
+        if waiting:
+            signal.raise_signal(waiting[0])
+
+
+@contextmanager
+def ready_store(uri: str, *, fill: Callable[[str], object]) -> Iterator[None]:
+    """Be alone while a store is opened, where it is an SQLite file: two that make its tables at once would both fail.
+
+    A file that is not there yet is made whole or not at all, since MLflow can't go on with half its tables; `fill`
+    makes them in the file whose URI it is given.
+    """
+    path = _sqlite_path(uri)
+    if path is None:
+        yield
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_suffix(".lock"), timeout=_OPENING):
+        if not path.exists():
+            with whole_file(path) as beside:
+                fill(f"{_PREFIX}{beside}")
+        check_unlocked(uri)
+        yield
+
+
+def check_unlocked(uri: str) -> None:
+    """Raise sqlite3.OperationalError where another process keeps the SQLite file locked."""
+    path = _sqlite_path(uri)
+    if path is not None and path.exists():
+        with closing(sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)) as database:
+            database.execute("BEGIN IMMEDIATE")
+            database.execute("ROLLBACK")
+
+
+def artifact_folder(uri: str, experiment: str) -> str | None:
+    """Beside an SQLite file; a server knows its own place."""
+    path = _sqlite_path(uri)
+    return None if path is None else (path.parent.resolve() / "artifacts" / experiment).as_uri()
+
+
+def _sqlite_path(uri: str) -> Path | None:
+    return Path(uri.removeprefix(_PREFIX)) if uri.startswith(_PREFIX) else None
+
+
+def _reason(error: Exception) -> str:
+    if is_disk_full(error):
+        return "no space is left on its disk"
+    return reason(error)

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import signal
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from rfcx_lab.lab import tracking_store
+from rfcx_lab.lab.tracking_store import check_unlocked, forgiving, ready_store
+
+
+def test_a_stop_waits_until_mlflow_is_done_unless_it_is_repeated():
+    reached = []
+    with pytest.raises(KeyboardInterrupt), forgiving():
+        signal.raise_signal(signal.SIGINT)
+        reached.append("the end")
+    with pytest.raises(KeyboardInterrupt), forgiving():
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        reached.append("nothing")
+    assert reached == ["the end"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_store_that_can_t_be_filled_is_not_there(tmp_path):
+    with pytest.raises(RuntimeError), ready_store(f"sqlite:///{tmp_path}/mlflow.db", fill=half_filled):
+        raise AssertionError("opened")
+    assert [path.name for path in tmp_path.iterdir()] == ["mlflow.lock"]
+
+
+def test_a_locked_file_is_told_from_a_free_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(tracking_store, "_PATIENCE", 0.1)
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    check_unlocked(uri)  # not there: nothing to be locked
+    with closing(sqlite3.connect(tmp_path / "mlflow.db", isolation_level=None)) as other:
+        other.execute("CREATE TABLE runs (id)")
+        check_unlocked(uri)
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(sqlite3.OperationalError, match="database is locked"):
+            check_unlocked(uri)
+    check_unlocked("http://127.0.0.1:1")  # a server's own affair
+
+
+def half_filled(uri: str) -> None:
+    with closing(sqlite3.connect(uri.removeprefix("sqlite:///"))) as database:
+        database.execute("CREATE TABLE runs (id)")
+    raise RuntimeError
