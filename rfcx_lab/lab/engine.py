@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Protocol, TypeVar
@@ -44,6 +45,9 @@ class Engine(Protocol):
 
     def map(self, function: Callable[[I], R], items: Iterable[I]) -> Iterator[R]:
         """Like the builtin `map`: in order, and the first exception is raised."""
+
+    def prepare(self, function: Callable[[], None]) -> None:
+        """Start the workers and call `function` in each, while the caller goes on: work is about to come."""
 
 
 @contextmanager
@@ -83,6 +87,9 @@ class InlineEngine:
         """See `Engine.map`."""
         return map(function, items)
 
+    def prepare(self, function: Callable[[], None]) -> None:
+        """See `Engine.prepare`. The first item does it here."""
+
 
 class LocalEngine:
     """A Dask cluster on this machine, started at first use: a finished study needs no worker."""
@@ -92,6 +99,7 @@ class LocalEngine:
         self._recycle_after = recycle_after
         self._done: Counter[str] = Counter()  # items per worker address
         self._client: Any = None
+        self._preparing: threading.Thread | None = None
 
     def run(self, function: Callable[[I], R], items: Iterable[I]) -> Iterator[tuple[I, R | Failure]]:
         """See `Engine.run`. No more items are under way than there are workers, so that none waits on one."""
@@ -129,8 +137,24 @@ class LocalEngine:
         for future in futures:
             yield future.result()
 
+    def prepare(self, function: Callable[[], None]) -> None:
+        """See `Engine.prepare`. What it raises is left to the items: they will meet the same trouble."""
+
+        def start() -> None:
+            from distributed import fire_and_forget
+
+            with suppress(Exception):
+                client = self._open()
+                for address in client.scheduler_info(n_workers=-1)["workers"]:
+                    fire_and_forget(client.submit(function, workers=[address], pure=False))
+
+        self._wait_until_prepared()
+        self._preparing = threading.Thread(target=start, daemon=True)
+        self._preparing.start()
+
     def close(self) -> None:
         """End the workers."""
+        self._wait_until_prepared()
         if self._client is not None:
             cluster = self._client.cluster
             self._client.close()
@@ -138,6 +162,16 @@ class LocalEngine:
             self._client = None
 
     def _connect(self) -> Any:
+        self._wait_until_prepared()
+        return self._open()
+
+    def _wait_until_prepared(self) -> None:
+        """Wait until the workers are there and their preparation stands before any item in their queues."""
+        if self._preparing is not None:
+            self._preparing.join()
+            self._preparing = None
+
+    def _open(self) -> Any:
         if self._client is None:
             import dask
             from distributed import Client, LocalCluster
