@@ -44,7 +44,7 @@ class Tracker:
         self._study_key = study_key
         try:
             with _alone_in(uri):
-                self._client = start_mlflow()(tracking_uri=uri)
+                self._client = _client(uri)
                 self._experiment = self._find_or_create_experiment(uri, experiment)
                 self._runs = {run.data.tags["node"]: run for run in self._search()}
         except LabError:
@@ -171,7 +171,7 @@ class CurveStream:
 
     def __init__(self, *, uri: str, run_id: str) -> None:
         """Connect; epochs that an earlier, interrupted try has logged are not logged twice."""
-        self._client, self._run_id = start_mlflow()(tracking_uri=uri), run_id
+        self._client, self._run_id = _client(uri), run_id
         self._alive = True
         self._logged: set[int] = set()
         self._guarded(lambda: self._logged.update(_logged_steps(self._client, run_id)))
@@ -196,25 +196,25 @@ class CurveStream:
 def _epoch_metrics(number: int, curves: Curves) -> list[Any]:
     from mlflow.entities import Metric
 
-    now, out = _now(), []
-    for key, field in _METRICS.items():
-        values = getattr(curves, field)
-        if values is not None:
-            out.append(Metric(key, values[number - 1], now, number))
-    return out
+    now, every = _now(), {key: getattr(curves, field) for key, field in _METRICS.items()}
+    return [Metric(key, values[number - 1], now, number) for key, values in every.items() if values is not None]
+
+
+def start_mlflow() -> None:
+    """Import MLflow, which takes a second."""
+    import mlflow  # noqa: F401
 
 
 def _logged_steps(client: Any, run_id: str) -> set[int]:
     return {metric.step for metric in client.get_metric_history(run_id, "loss/val")}
 
 
-def start_mlflow() -> Any:
-    """Import MLflow, which takes a second; its client's class."""
+def _client(uri: str) -> Any:
     from mlflow import MlflowClient
 
     for name in ("mlflow", "alembic"):  # after the import, which sets its own levels
         logging.getLogger(name).setLevel(logging.WARNING)
-    return MlflowClient
+    return MlflowClient(tracking_uri=uri)
 
 
 @contextmanager
