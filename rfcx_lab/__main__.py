@@ -10,6 +10,7 @@ from omegaconf import DictConfig, MissingMandatoryValue
 
 from rfcx_lab.config import register_schemas
 from rfcx_lab.errors import LabError
+from rfcx_lab.help import ASKED, describe
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 
@@ -34,4 +35,7 @@ def main(composed: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:] in ASKED:
+        print(describe(CONF))
+    else:
+        main()
