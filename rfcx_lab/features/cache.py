@@ -29,7 +29,7 @@ from rfcx_lab.features.spectral import FEATURES, frame_count, pad_or_cut, width
 
 SCHEMA = 1  # raised when the numbers change for the same config
 _LIBRARIES = ("librosa", "soxr", "numpy")
-_ROWS_PER_TASK = 64
+_ROWS_PER_TASK = 8  # small enough for a small data set to keep every worker busy
 
 Windows = NDArray[np.float32]
 Mapper = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
