@@ -1,14 +1,23 @@
-"""What every benchmark here shares: interleaved timing, targets, and a word on the machine. Standard library alone."""
+"""What every benchmark here shares: interleaved timing, aims, a word on the machine, and windows to fit.
+
+Standard library and NumPy alone: the PyTorch loop runs where nothing else is installed.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import statistics
+import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 Seconds = list[float]
 Task = Callable[[], object]
@@ -68,3 +77,35 @@ def _processor() -> str:
     lines = info.read_text().splitlines() if info.exists() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
+
+
+@dataclass(frozen=True)
+class Material:
+    """Windows `[rows + rows / 3, T, F]` and labels, drawn from `seed`: noise with a trace of its class in it."""
+
+    rows: int
+    frames: int
+    width: int
+    classes: int
+    seed: int
+
+    def windows(self) -> tuple[np.ndarray, np.ndarray]:
+        """All rows, training first: float32 windows and int64 labels."""
+        rng = np.random.default_rng(self.seed)
+        every = self.rows + self.rows // 3
+        labels = rng.integers(0, self.classes, every)
+        prints = rng.normal(0, 0.3, (self.classes, 1, self.width))
+        windows = prints[labels] + rng.normal(0, 1, (every, self.frames, self.width))
+        return windows.astype(np.float32), labels
+
+    def parts(self) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+        """`(windows, labels)` of training and of validation."""
+        windows, labels = self.windows()
+        return (windows[: self.rows], labels[: self.rows]), (windows[self.rows :], labels[self.rows :])
+
+
+def read_requests() -> Iterator[tuple[dict[str, Any], Material]]:
+    """What `throughput.py` writes to a bare loop's standard input, line by line."""
+    for line in sys.stdin:
+        request = json.loads(line)
+        yield request, Material(**request["material"])

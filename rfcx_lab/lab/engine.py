@@ -196,7 +196,7 @@ class LocalEngine:
                 dashboard_address="127.0.0.1:0",  # a free port: nothing of a user's is in its way
                 silence_logs=logging.CRITICAL,
             )
-            self._client = Client(cluster)
+            self._client = Client(cluster, direct_to_workers=True)  # windows are large
         return self._client
 
     def _recycle(self, address: str, *, running: Collection[str]) -> None:
