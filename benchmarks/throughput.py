@@ -110,16 +110,11 @@ def _compare(rung: RungConfig, lab: Lab, loops: dict[str, list[Loop]], *, option
         print(
             f"  {rung.name:<15} {name:<27} {statistics.median(values):7.1f}  ({min(values):.1f} to {max(values):.1f})"
         )
-    return all(
-        [
-            check(
-                f"  {rung.name:<15} {OURS} against {name}",
-                ratios(taken[name], taken[OURS]),
-                at_least=AIM.get(rung.name) if name == KERAS else None,
-            )
-            for name in loops
-        ]
-    )
+    met = True
+    for name in loops:
+        aim = AIM.get(rung.name) if name == KERAS else None
+        met &= check(f"  {rung.name:<15} {OURS} against {name}", ratios(taken[name], taken[OURS]), at_least=aim)
+    return met
 
 
 class Lab:

@@ -34,14 +34,17 @@ def compiled_model(
 ) -> Iterator[keras.Model]:
     """A model of `rung` for normalised features, initialised from `seed` and ready to be fitted with Adam.
 
-    It is lent for the length of the block; after one that raises it is not used again.
+    The global random generators are seeded too. The model is lent for the length of the block; after one that raises
+    it is not used again.
     """
     import keras
 
-    model = build_model(rung, input_shape=input_shape, classes=classes, seed=seed)
-    optimizer = keras.optimizers.Adam(learning_rate)
     key = _key(rung, input_shape=input_shape, classes=classes)
     kept = _kept.pop(key, None)
+    keras.utils.clear_session(free_memory=kept is None)  # 0.2 s; a fit without a new graph leaves little to free
+    keras.utils.set_random_seed(seed)  # the order in which rows are shuffled; the model has seeds of its own
+    model = build_model(rung, input_shape=input_shape, classes=classes, seed=seed)
+    optimizer = keras.optimizers.Adam(learning_rate)
     if kept is None:
         model.compile(
             optimizer=optimizer,

@@ -77,10 +77,6 @@ def fit_rung(
     the fit, with its `failure` said.
     """
     start_keras()
-    import keras
-
-    keras.utils.clear_session()
-    keras.utils.set_random_seed(seed)
     shape = train.windows.shape[1:]
     scaling = fit_scaling(train.windows)
     train, validation = _normalised(train, scaling), _normalised(validation, scaling)
