@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 
 from rfcx_lab.config import register_schemas
 from rfcx_lab.errors import LabError
+from rfcx_lab.help import ASKED, describe
 from rfcx_lab.refusals import explain, read_config
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
@@ -69,6 +70,9 @@ def main_in_sentences() -> None:
 
 
 if __name__ == "__main__":
+    if sys.argv[1:] in ASKED:
+        print(describe(CONF))
+        sys.exit()
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, stop)
     try:

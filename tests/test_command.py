@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -16,6 +17,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from hydra import compose, initialize_config_dir
 
 from rfcx_lab.__main__ import STOPPED
 from rfcx_lab.config import Config
@@ -149,6 +151,32 @@ def smoke(tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess[str]]:
     finished = run("+experiment=smoke", f"runs_dir={folder}")
     assert finished.returncode == 0, finished.stderr
     return folder, finished
+
+
+def test_help_names_every_option_and_marks_the_defaults():
+    text = run("--help").stdout
+    options = list((ROOT / "conf").glob("*/*.yaml"))
+    assert len(options) > 10
+    defaults = {f"{group}/{name}" for group, name in compose_choices().items()}
+    for path in options:
+        mark = "*" if f"{path.parent.name}/{path.stem}" in defaults else ""
+        [line] = re.findall(rf"^  {re.escape(path.stem + mark)} .*$", section(text, path.parent.name), re.MULTILINE)
+        assert line.split(maxsplit=1)[1].endswith((".", "?", "!", ":")), line
+
+
+def section(text: str, group: str) -> str:
+    return re.split(rf"^\+?{group}=$", text, flags=re.MULTILINE)[1].split("=\n")[0]
+
+
+def compose_choices() -> dict[str, str]:
+    """The option that each group has when nothing is said."""
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        choices = compose("config", return_hydra_config=True).hydra.runtime.choices
+    return {group: option for group, option in choices.items() if not group.startswith("hydra/")}
+
+
+def test_help_beside_other_arguments_shows_what_they_compose():
+    assert "epochs: 7" in run("+experiment=smoke", "training.epochs=7", "--help").stdout
 
 
 @pytest.mark.keras

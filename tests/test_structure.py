@@ -28,7 +28,7 @@ OWNERS = {
     "librosa": {"features"},
     "mlflow": {"lab/tracking.py"},
     "rich": {"console.py"},
-    "distributed": {"lab/engine.py"},
+    "distributed": {"lab/cluster.py"},
     "matplotlib": {"report"},
     "hydra": {"__main__.py", "config.py", "refusals.py"},
 }

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import StratifiedGroupKFold
 
 from rfcx_lab.config import SplitConfig
 from rfcx_lab.errors import LabError
@@ -96,6 +95,8 @@ def _hold_out(
     One fold of a stratified partition, drawn at random: the splitter deals groups out in an order of its own, so that
     some would stand in its first fold whatever the seed, and repeats would be more alike than chance makes them.
     """
+    from sklearn.model_selection import StratifiedGroupKFold  # a second to import, and a worker splits nothing
+
     folds = _fold_count(fraction)
     state, drawn = np.random.SeedSequence(seed).generate_state(2).tolist()
     splitter = StratifiedGroupKFold(n_splits=folds, shuffle=True, random_state=state)

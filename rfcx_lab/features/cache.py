@@ -32,7 +32,7 @@ from rfcx_lab.files import full_disk_said, whole_folder, write_whole
 
 SCHEMA = 1  # raised when the numbers change for the same config
 _LIBRARIES = ("librosa", "soxr", "numpy")
-_ROWS_PER_TASK = 64
+_ROWS_PER_TASK = 8  # small enough for a small data set to keep every worker busy
 _QUIETLY_HASHED = 2**28  # bytes that take no longer than anyone waits without a word: a second or two
 
 Windows = NDArray[np.float32]

@@ -7,29 +7,21 @@ failure but the machine's: it ends the run.
 
 from __future__ import annotations
 
-import logging
 import os
-import signal
-import sys
-import time
-from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
-from multiprocessing import resource_tracker
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from rfcx_lab.config import EngineConfig
 from rfcx_lab.errors import LabError
 from rfcx_lab.files import is_disk_full
-from rfcx_lab.model.backend import ENVIRONMENT, prepare_process
+from rfcx_lab.model.backend import prepare_process
 
 I = TypeVar("I")  # noqa: E741
 R = TypeVar("R")
 
 RETRIES = 1  # after a worker died under an item
-_IDLE_SECONDS = 0.5  # to wait for a worker to be free; a busy one is recycled after its next item
 
 
 @dataclass(frozen=True)
@@ -50,6 +42,9 @@ class Engine(Protocol):
     def map(self, function: Callable[[I], R], items: Iterable[I]) -> Iterator[R]:
         """Like the builtin `map`: in order, and the first exception is raised."""
 
+    def prepare(self, function: Callable[[], None]) -> None:
+        """Start the workers and call `function` in each, while the caller goes on: work is about to come."""
+
     def close(self) -> None:
         """End the workers, whatever they are at; work that comes later starts new ones."""
 
@@ -65,6 +60,8 @@ def open_engine(config: EngineConfig) -> Iterator[Engine]:
             raise LabError(f"engine.workers={config.workers}: must be 1 or more, or null for one per core.")
         if config.recycle_after < 1:
             raise LabError(f"engine.recycle_after={config.recycle_after}: must be 1 or more.")
+        from rfcx_lab.lab.cluster import LocalEngine
+
         engine = LocalEngine(workers=config.workers or _cores(), recycle_after=config.recycle_after)
         try:
             yield engine
@@ -85,155 +82,32 @@ class InlineEngine:
             try:
                 yield item, function(item)
             except Exception as error:  # a fit may fail in any way; the ladder goes on
-                if _ends_the_run(error):
+                if ends_the_run(error):
                     raise
-                yield item, Failure(_reason(error))
+                yield item, Failure(failure_reason(error))
 
     def map(self, function: Callable[[I], R], items: Iterable[I]) -> Iterator[R]:
         """See `Engine.map`."""
         return map(function, items)
 
-    def close(self) -> None:
-        """See `Engine.close`."""
-
-
-class LocalEngine:
-    """A Dask cluster on this machine, started at first use: a finished study needs no worker."""
-
-    def __init__(self, *, workers: int, recycle_after: int) -> None:
-        self.workers = workers
-        self._recycle_after = recycle_after
-        self._done: Counter[str] = Counter()  # items per worker address
-        self._cluster: Any = None
-        self._client: Any = None
-
-    def run(self, function: Callable[[I], R], items: Iterable[I]) -> Iterator[tuple[I, R | Failure]]:
-        """See `Engine.run`. No more items are under way than there are workers, so that none waits on one."""
-        from distributed import as_completed
-
-        todo = iter(items)
-        first = list(islice(todo, self.workers))
-        if not first:
-            return
-        client, running = self._connect(), {}
-        ready = as_completed(loop=client.loop)
-
-        def submit(some: Iterable[I]) -> None:
-            for item in some:
-                future = client.submit(_on_worker, function, item, pure=False)
-                running[future.key] = item
-                ready.add(future)
-
-        submit(first)
-        for future in ready:
-            item = running.pop(future.key)
-            error = future.exception()
-            if error is not None and _ends_the_run(error):
-                raise error
-            if error is None:
-                address, result = future.result()
-                future.release()  # the cluster would compute again what it still owes when the worker goes
-                self._recycle(address, running=running)
-            submit(islice(todo, 1))
-            yield item, (Failure(_reason(error)) if error is not None else result)
-
-    def map(self, function: Callable[[I], R], items: Iterable[I]) -> Iterator[R]:
-        """See `Engine.map`."""
-        futures = [self._connect().submit(function, item, pure=False) for item in items]
-        for future in futures:
-            yield future.result()
+    def prepare(self, function: Callable[[], None]) -> None:
+        """See `Engine.prepare`. The first item does it here."""
 
     def close(self) -> None:
         """See `Engine.close`."""
-        for opened in (self._client, self._cluster):
-            if opened is not None:
-                opened.close()
-        self._client = self._cluster = None
-
-    def _connect(self) -> Any:
-        if self._client is None:
-            import dask
-            from distributed import Client, LocalCluster
-
-            dask.config.set(
-                {
-                    "distributed.scheduler.allowed-failures": RETRIES,
-                    "distributed.worker.memory.target": False,  # a paused worker would wait for ever; one that
-                    "distributed.worker.memory.spill": False,  # takes more than its share is ended instead
-                    "distributed.worker.memory.pause": False,
-                    "distributed.scheduler.worker-saturation": 1.0,  # an item is sent when a worker is free, not before
-                    "distributed.nanny.pre-spawn-environ": ENVIRONMENT,
-                }
-            )
-            for name in ("distributed", "asyncio"):  # what goes wrong is told as a Failure
-                logging.getLogger(name).setLevel(logging.CRITICAL)
-            with _stops_held_back():
-                self._cluster = LocalCluster(
-                    n_workers=self.workers,
-                    threads_per_worker=1,
-                    host="127.0.0.1",
-                    dashboard_address="127.0.0.1:0",  # a free port: nothing of a user's is in its way
-                    silence_logs=logging.CRITICAL,
-                )
-            self._client = Client(self._cluster)
-        return self._client
-
-    def _recycle(self, address: str, *, running: Collection[str]) -> None:
-        """Replace the worker before its leaked memory matters, at a moment when nothing is lost with it."""
-        self._done[address] += 1
-        if self._done[address] >= self._recycle_after and self._is_idle(address, running=running):
-            del self._done[address]
-            self._connect().restart_workers([address])
-
-    def _is_idle(self, address: str, *, running: Collection[str]) -> bool:
-        """Whether the worker neither computes nor holds anything, and nothing under way can still be sent to it."""
-        client, deadline = self._connect(), time.monotonic() + _IDLE_SECONDS
-        while time.monotonic() < deadline:
-            placed: dict[str, set[str]] = defaultdict(set)  # what was released or submitted takes a moment to show
-            for found in (client.processing(), client.has_what()):
-                for worker, keys in found.items():
-                    placed[worker].update(keys)
-            here = placed.pop(address, set())
-            if not here and set(running) <= set().union(*placed.values()):
-                return True
-            time.sleep(0.01)
-        return False
 
 
-@contextmanager
-def _stops_held_back() -> Iterator[None]:
-    """Let no thread or process that is started here hear of Ctrl-C, which the terminal sends to all, or of SIGTERM.
-
-    The mask is inherited, by workers that come later too: only the driver stops, and it ends its workers itself. A
-    stop that comes meanwhile waits for the block's end.
-    """
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    sys.warnoptions.append("ignore:resource_tracker")  # it need not say that it tidies up after a killed driver
-    resource_tracker.ensure_running()  # else the first process to be spawned starts it, which would undo the mask
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _ends_the_run(error: BaseException) -> bool:
+def ends_the_run(error: BaseException) -> bool:
+    """Whether an item's error is the user's or the machine's, and no result of the item."""
     return isinstance(error, LabError) or is_disk_full(error)
-
-
-def _on_worker(function: Callable[[I], R], item: I) -> tuple[str, R]:
-    from distributed import get_worker
-
-    return get_worker().address, function(item)
 
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _reason(error: BaseException) -> str:
+def failure_reason(error: BaseException) -> str:
+    """Why an item gave no result, in a phrase."""
     if type(error).__name__ == "KilledWorker":
         return f"its worker process died {RETRIES + 1} times (out of memory?)"
     if isinstance(error, MemoryError):

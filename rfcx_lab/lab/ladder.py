@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from rfcx_lab.lab.fits import FitSpec, FitStore
 from rfcx_lab.lab.study import Study, prepare_study
 from rfcx_lab.lab.tracking_store import forgiving
 from rfcx_lab.lab.view import StudyView
-from rfcx_lab.lab.work import FitFunction, Job, measure, train
+from rfcx_lab.lab.work import FitFunction, Job, measure, train, warm_up
 from rfcx_lab.model.fit import fit_rung
 from rfcx_lab.report.files import write_report
 from rfcx_lab.verdict import Curves, LadderVerdict, find_onset, judge_ladder
@@ -56,6 +57,8 @@ def climb_ladder(config: Config, output: Path, *, fit: FitFunction = fit_rung) -
         _sweep(runs)
         study = prepare_study(config, mapper=engine.map)
         with _alone_on(study):
+            if study.missing():
+                engine.prepare(partial(warm_up, fit))  # while this process opens MLflow
             view = StudyView(study, config)
             try:
                 return _climb(engine, study, view, config, output, fit)

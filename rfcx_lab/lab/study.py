@@ -81,7 +81,10 @@ def prepare_study(config: Config, *, mapper: Mapper = map) -> Study:
     clips = reject_rows(clips, too_short(clips, config.window), config=config.data, seed=config.seed)
     layout = _lay_out(clips, rungs, config, warnings)  # what makes a study impossible is said before hours of features
     _check_room(layout, config)
-    Tracker(uri=config.tracking.uri, experiment=config.tracking.experiment, study_key=layout.key)  # can it be opened?
+    if not config.audit.only:
+        Tracker(
+            uri=config.tracking.uri, experiment=config.tracking.experiment, study_key=layout.key
+        )  # can it be opened?
     _, unreadable = ensure_windows(
         clips, window=config.window, features=config.features, under=_features(config), mapper=mapper
     )

@@ -193,12 +193,13 @@ class CurveStream:
 def _epoch_metrics(number: int, curves: Curves) -> list[Any]:
     from mlflow.entities import Metric
 
-    now, out = _now(), []
-    for key, field in _METRICS.items():
-        values = getattr(curves, field)
-        if values is not None:
-            out.append(Metric(key, values[number - 1], now, number))
-    return out
+    now, every = _now(), {key: getattr(curves, field) for key, field in _METRICS.items()}
+    return [Metric(key, values[number - 1], now, number) for key, values in every.items() if values is not None]
+
+
+def start_mlflow() -> None:
+    """Import MLflow, which takes a second."""
+    import mlflow  # noqa: F401
 
 
 def _logged_steps(client: Any, run_id: str) -> set[int]:

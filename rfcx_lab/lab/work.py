@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from rfcx_lab.lab.fits import FitSpec, FitStore, HeldOut
-from rfcx_lab.lab.tracking import CurveStream
-from rfcx_lab.model.fit import Fit, Part, evaluate, load_model
+from rfcx_lab.lab.tracking import CurveStream, start_mlflow
+from rfcx_lab.model.backend import start_keras
+from rfcx_lab.model.fit import Fit, Part, evaluate, fit_rung, load_model
 
 FitFunction = Callable[..., Fit]
 """With the signature of `rfcx_lab.model.fit.fit_rung`."""
@@ -25,6 +26,13 @@ class Job:
     store: Path
     tracking_uri: str
     run_id: str
+
+
+def warm_up(fit: FitFunction) -> None:
+    """Import what `fit` will need: seconds that a worker can spend while its driver is still busy."""
+    start_mlflow()
+    if fit is fit_rung:  # a stand-in needs no Keras
+        start_keras()
 
 
 def train(job: Job) -> str:

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from rfcx_lab.config import RungConfig, TrainingConfig
 from rfcx_lab.model.backend import start_keras
+from rfcx_lab.model.compiled import compiled_model
 from rfcx_lab.model.rung import build_model
-from rfcx_lab.model.scaling import Scaling, fit_scaling
+from rfcx_lab.model.scaling import Scaling, fit_scaling, normalise
 
 if TYPE_CHECKING:
     import keras
@@ -76,28 +77,22 @@ def fit_rung(
     the fit, with its `failure` said.
     """
     start_keras()
-    import keras
-
-    keras.utils.clear_session()
-    keras.utils.set_random_seed(seed)
     shape = train.windows.shape[1:]
     scaling = fit_scaling(train.windows)
-    model = build_model(rung, input_shape=shape, classes=classes, scaling=scaling, seed=seed)
-    model.compile(
-        optimizer=keras.optimizers.Adam(training.learning_rate),
-        loss="sparse_categorical_crossentropy",
-        jit_compile=False,
-    )
+    train, validation = _normalised(train, scaling), _normalised(validation, scaling)
     watch = _watch(train, validation, on_epoch)
-    model.fit(
-        train.windows,
-        train.labels,
-        epochs=training.epochs,
-        batch_size=training.batch_size,
-        shuffle=training.shuffle,
-        callbacks=[watch],
-        verbose=0,
-    )
+    with compiled_model(
+        rung, input_shape=shape, classes=classes, learning_rate=training.learning_rate, seed=seed
+    ) as model:
+        model.fit(
+            train.windows,
+            train.labels,
+            epochs=training.epochs,
+            batch_size=training.batch_size,
+            shuffle=training.shuffle,
+            callbacks=[watch],
+            verbose=0,
+        )
     fit: Fit = watch.fit
     if watch.best_weights is not None:
         fit.best_model = _as_file(rung, shape, classes, scaling, watch.best_weights)
@@ -129,6 +124,10 @@ def load_model(path: Path) -> keras.Model:
     import keras
 
     return keras.saving.load_model(path, compile=False)
+
+
+def _normalised(part: Part, scaling: Scaling) -> Part:
+    return Part(normalise(part.windows, scaling), part.labels)
 
 
 def _watch(train: Part, validation: Part, on_epoch: OnEpoch):  # type: ignore[no-untyped-def]
@@ -168,7 +167,7 @@ def _as_file(
     weights: list[NDArray[np.float32]],
 ) -> bytes:
     """The model without its optimizer, as the bytes of a .keras file."""
-    model = build_model(rung, input_shape=shape, classes=classes, scaling=scaling, seed=0)
+    model = build_model(rung, input_shape=shape, classes=classes, seed=0, scaling=scaling)
     model.set_weights(weights)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.keras"

@@ -17,12 +17,13 @@ _MOST_SEEDS = 1000  # far more than any rung has layers
 
 
 def build_model(
-    rung: RungConfig, *, input_shape: tuple[int, int], classes: int, scaling: Scaling, seed: int
+    rung: RungConfig, *, input_shape: tuple[int, int], classes: int, seed: int, scaling: Scaling | None = None
 ) -> keras.Model:
-    """An uncompiled model from raw features `[batch, T, F]` to class probabilities `[batch, classes]`.
+    """An uncompiled model from features `[batch, T, F]` to class probabilities `[batch, classes]`.
 
-    Normalisation is its first layer, so that a saved model takes features as they come. With `lstm: [a, b]` the first
-    LSTM hands its whole sequence to the second; `dense: []` puts the softmax straight on the last LSTM.
+    With `scaling`, normalisation is its first layer, and it takes raw features, as a saved model has to; without, it
+    takes normalised ones. With `lstm: [a, b]` the first LSTM hands its whole sequence to the second; `dense: []` puts
+    the softmax straight on the last LSTM.
 
     Every initial weight and dropout mask follows from `seed` alone. Keras would draw seeds of its own from Python's
     global generator, which other threads of the process (a Dask worker's event loop) draw from too.
@@ -33,10 +34,9 @@ def build_model(
 
     seeds = (int(state) >> 1 for state in np.random.SeedSequence(seed).generate_state(_MOST_SEEDS))
 
-    stack: list[keras.Layer] = [
-        keras.Input(input_shape),
-        layers.Normalization(axis=-1, mean=scaling.mean, variance=scaling.variance),
-    ]
+    stack: list[keras.Layer] = [keras.Input(input_shape)]
+    if scaling is not None:
+        stack.append(layers.Normalization(axis=-1, mean=scaling.mean, variance=scaling.variance))
     for depth, units in enumerate(rung.lstm, start=1):
         stack.append(
             layers.LSTM(

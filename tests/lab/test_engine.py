@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import os
 import signal
+import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -41,6 +43,15 @@ def note(path: Path) -> None:
 
 def process_of(_: int) -> int:
     return os.getpid()
+
+
+def sign_in(folder: Path) -> None:
+    time.sleep(0.3)  # an item that doesn't wait for it would find no signature
+    (folder / f"process {os.getpid()}").touch()
+
+
+def read_signature(path: Path) -> str:
+    return "prepared" if (path.parent / f"process {os.getpid()}").exists() else "unprepared"
 
 
 @pytest.mark.parametrize("kind", ENGINES)
@@ -84,6 +95,33 @@ def test_recycling_repeats_no_work(tmp_path):
     with open_engine(EngineConfig("local", workers=2, recycle_after=2)) as engine:
         results = dict(engine.run(note, [tmp_path / str(n) for n in range(8)]))
     assert [path.read_text() for path in sorted(results)] == ["done "] * 8
+
+
+@pytest.mark.parametrize("kind", ENGINES)
+def test_preparing_workers_changes_no_result(kind, tmp_path):
+    with open_engine(ENGINES[kind]) as engine:
+        engine.prepare(partial(sign_in, tmp_path))
+        found = dict(engine.run(read_signature, [tmp_path / str(n) for n in range(4)]))
+    assert set(found.values()) == {"local": {"prepared"}, "inline": {"unprepared"}}[kind]
+
+
+def test_workers_that_could_not_be_prepared_work_all_the_same(tmp_path):
+    with open_engine(ENGINES["local"]) as engine:
+        engine.prepare(partial(sign_in, tmp_path / "missing"))
+        assert dict(engine.run(double, [1, 2])) == {1: 2, 2: 4}
+
+
+def test_prepared_workers_are_recycled_too(tmp_path):
+    with open_engine(EngineConfig("local", workers=1, recycle_after=2)) as engine:
+        engine.prepare(partial(sign_in, tmp_path))
+        processes = [process for _, process in engine.run(process_of, range(4))]
+    assert processes[0] == processes[1] != processes[2] == processes[3]
+
+
+def test_an_engine_is_closed_while_its_workers_are_being_prepared(tmp_path):
+    with open_engine(ENGINES["local"]) as engine:
+        engine.prepare(partial(sign_in, tmp_path))
+    assert engine._client is None
 
 
 def test_engine_starts_no_worker_before_it_has_work():

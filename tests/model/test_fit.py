@@ -5,12 +5,15 @@ import random
 import subprocess
 import sys
 import threading
+from collections import OrderedDict
 
 import numpy as np
 import pytest
 
 from rfcx_lab.config import RungConfig, TrainingConfig
 from rfcx_lab.model.fit import Part, evaluate, fit_rung, load_model, predict
+from rfcx_lab.model.rung import build_model
+from rfcx_lab.model.scaling import fit_scaling
 from tests.conftest import ROOT
 
 TRAINING = TrainingConfig(epochs=10, batch_size=16, learning_rate=0.01, shuffle=True)
@@ -68,6 +71,80 @@ def test_other_threads_that_draw_random_numbers_change_nothing(fitted):
     finally:
         done.set()
         thread.join()
+
+
+@pytest.fixture
+def compiled(monkeypatch):
+    """The models that are compiled, with none kept from another test."""
+    import keras
+
+    from rfcx_lab.model import compiled
+
+    monkeypatch.setattr(compiled, "_kept", OrderedDict())
+    seen, original = [], keras.Model.compile
+    monkeypatch.setattr(keras.Model, "compile", lambda self, **k: (seen.append(self), original(self, **k))[1])
+    return seen
+
+
+def test_a_rung_is_compiled_once_and_starts_as_good_as_new(fitted, compiled):
+    """Another seed, split and learning rate have moved every weight, dropout mask and moment meanwhile."""
+    changed = TrainingConfig(epochs=3, batch_size=8, learning_rate=0.03, shuffle=False)
+    expected = [fit(seed=8, train=part(5, rows=50), training=changed).epochs]
+    assert fit().epochs == fitted.epochs
+    expected.append(fit(seed=9, validation=part(6)).epochs)
+    assert len(compiled) == 1
+    last = compiled.pop()
+    from rfcx_lab.model.compiled import _kept
+
+    _kept.clear()
+    assert fit(seed=9, validation=part(6)).epochs == expected.pop()
+    assert fit(seed=8, train=part(5, rows=50), training=changed).epochs == expected.pop()
+    assert len(compiled) == 1
+    assert compiled[0] is not last
+
+
+@pytest.mark.parametrize("rung", [RUNG, RungConfig("two", lstm=[5, 4])], ids=lambda rung: rung.name)
+def test_curves_are_those_of_a_plain_keras_fit(rung):
+    """Normalisation as the model's first layer, a model of its own, Keras's own loop: the same numbers bit for bit."""
+    import keras
+
+    fit(rung=rung, seed=8)  # a model is kept
+    found = fit(rung=rung).epochs
+    train, validation = part(0), part(1)
+    keras.utils.set_random_seed(7)
+    scaling = fit_scaling(train.windows)
+    model = build_model(rung, input_shape=train.windows.shape[1:], classes=3, seed=7, scaling=scaling)
+    model.compile(
+        optimizer=keras.optimizers.Adam(TRAINING.learning_rate),
+        loss="sparse_categorical_crossentropy",
+        jit_compile=False,
+    )
+    plain = []
+    measure = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: plain.append((*evaluate(model, train), *evaluate(model, validation)))
+    )
+    options = {"epochs": TRAINING.epochs, "batch_size": TRAINING.batch_size, "shuffle": True, "verbose": 0}
+    model.fit(train.windows, train.labels, callbacks=[measure], **options)
+    assert [(e.train_loss, e.train_accuracy, e.val_loss, e.val_accuracy) for e in found] == plain
+
+
+def test_a_fit_that_raises_leaves_no_model_behind(fitted, compiled):
+    def stop(number, epoch):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(on_epoch=stop)
+    assert fit().epochs == fitted.epochs
+    assert len(compiled) == 2
+
+
+def test_kept_models_are_bounded(compiled, monkeypatch):
+    monkeypatch.setattr("rfcx_lab.model.compiled.MOST_KEPT", 1)
+    short = TrainingConfig(epochs=1, batch_size=70, learning_rate=0.01, shuffle=True)
+    one, other = RungConfig("one", lstm=[2]), RungConfig("other", lstm=[3])
+    for rung in (one, other, other, one):
+        fit(rung=rung, training=short)
+    assert len(compiled) == 3
 
 
 @pytest.mark.keras
