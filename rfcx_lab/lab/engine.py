@@ -25,6 +25,12 @@ I = TypeVar("I")  # noqa: E741
 R = TypeVar("R")
 
 RETRIES = 1  # after a worker died under an item
+_QUIET = {  # Dask watches itself many times a second, which took 3 % of a core in the driver, and as much in a worker
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.system-monitor.interval": "5s",
+    "distributed.worker.memory.monitor-interval": "500ms",
+    "distributed.worker.profile.enabled": False,
+}
 _IDLE_SECONDS = 0.5  # to wait for a worker to be free; a busy one is recycled after its next item
 
 
@@ -185,6 +191,7 @@ class LocalEngine:
                     "distributed.worker.preload": ["rfcx_lab.lab.worker_setup"],
                     "distributed.scheduler.worker-saturation": 1.0,  # an item is sent when a worker is free, not before
                     "distributed.nanny.pre-spawn-environ": ENVIRONMENT,
+                    **_QUIET,
                 }
             )
             for name in ("distributed", "asyncio"):  # what goes wrong is told as a Failure
