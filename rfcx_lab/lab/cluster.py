@@ -20,6 +20,12 @@ from rfcx_lab.model.backend import ENVIRONMENT
 I = TypeVar("I")  # noqa: E741
 R = TypeVar("R")
 
+_QUIET = {  # Dask watches itself many times a second, which took 3 % of a core in the driver, and as much in a worker
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.system-monitor.interval": "5s",
+    "distributed.worker.memory.monitor-interval": "500ms",
+    "distributed.worker.profile.enabled": False,
+}
 _IDLE_SECONDS = 0.5  # to wait for a worker to be free; a busy one is recycled after its next item
 
 
@@ -110,6 +116,7 @@ class LocalEngine:
 
             dask.config.set(
                 {
+                    **_QUIET,
                     "distributed.scheduler.allowed-failures": RETRIES,
                     "distributed.worker.memory.target": False,  # a paused worker would wait for ever; one that
                     "distributed.worker.memory.spill": False,  # takes more than its share is ended instead
