@@ -46,7 +46,7 @@ def fit(material: Material, rung: dict[str, Any], training: dict[str, Any], seed
     x, val_x = (x - mean) / deviation, (val_x - mean) / deviation
     model = Rung(rung, width=x.shape[2], classes=material.classes)
     optimizer = torch.optim.Adam(model.parameters(), lr=training["learning_rate"], eps=1e-7)
-    curve = []
+    curve: list[tuple[float, ...]] = []
     for _ in range(training["epochs"]):
         model.train()
         order = torch.randperm(len(x)) if training["shuffle"] else torch.arange(len(x))

@@ -26,7 +26,7 @@ import numpy as np
 import pandas as pd
 import soundfile as sf
 from hydra import compose, initialize_config_dir
-from measure import check, describe_machine, interleave, ratios, show
+from measure import Task, check, describe_machine, interleave, ratios, show
 from numpy.typing import NDArray
 from omegaconf import OmegaConf
 
@@ -61,7 +61,7 @@ def main() -> int:
 
         fresh(engine.map)  # librosa is imported, here and in the workers, before anything is timed
         fresh()
-        ways = {
+        ways: dict[str, Task] = {
             "whole file per row": lambda: _theirs(clips, config, _load),
             "whole file per recording": lambda: _theirs(clips, config, cache(_load)),
             "rfcx_lab, one process": fresh,
@@ -115,7 +115,8 @@ def _write_recordings(root: Path, *, recordings: int, seed: int) -> None:
 
 
 def _ours(clips: Clips, config: Config, under: Path, mapper: Mapper = map) -> Frames:
-    return ensure_windows(clips, window=config.window, features=config.features, under=under, mapper=mapper).load()
+    store, _ = ensure_windows(clips, window=config.window, features=config.features, under=under, mapper=mapper)
+    return store.load()
 
 
 def _load(path: Path) -> NDArray[np.float32]:

@@ -194,11 +194,11 @@ def _driver_seconds(runs: Path, *, length: float, epochs: int, repeats: int) -> 
         finally:
             spent.append(time.process_time() - begin)
 
-    ladder._fit_missing = timed
+    vars(ladder)["_fit_missing"] = timed
     try:
         ladder.climb_ladder(config, runs / "out", fit=waiting_fit)
     finally:
-        ladder._fit_missing = original
+        vars(ladder)["_fit_missing"] = original
     return spent[0] / (4 * repeats)
 
 

@@ -22,13 +22,14 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from hydra import compose, initialize_config_dir
-from measure import Material, check, describe_machine, interleave, ratios
+from measure import Material, Task, check, describe_machine, interleave, ratios
 from omegaconf import OmegaConf
 
 from rfcx_lab.config import Config, EngineConfig, RungConfig, TrainingConfig, register_schemas
@@ -101,7 +102,8 @@ def _compare(rung: RungConfig, lab: Lab, loops: dict[str, list[Loop]], *, option
         for process in processes:
             process.await_answers(each)
 
-    ways = {OURS: lambda: lab.fit(rung, fits=fits), **{k: lambda v=v: share(v) for k, v in loops.items()}}
+    ways: dict[str, Task] = {OURS: partial(lab.fit, rung, fits=fits)}
+    ways |= {name: partial(share, processes) for name, processes in loops.items()}
     for way in ways.values():
         way()  # traced, imported, warm
     taken = interleave(ways, rounds=options.rounds)
