@@ -88,7 +88,8 @@ def _loaded_by_help() -> list[str]:
     code = (
         "import runpy, sys\n"
         "sys.argv = ['rfcx_lab', '--help']\n"
-        "runpy.run_module('rfcx_lab', run_name='__main__')\n"
+        "try: runpy.run_module('rfcx_lab', run_name='__main__')\n"
+        "except SystemExit: pass\n"
         "print('LOADED', *sys.modules)"
     )
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True)
