@@ -213,7 +213,7 @@ def test_killed_and_stopped_while_training_is_resumed(smoke, tmp_path):
         stopped = interrupt(tmp_path, send, after=finished)
         assert not list(tmp_path.glob("studies/*/*/verdict.json"))
         assert stopped.returncode == -signal.SIGKILL or stopped.stderr == f"{STOPPED}\n"
-        for path in tmp_path.glob("fits/*/fit.json"):
+        for path in tmp_path.glob("fits/[!.]*/fit.json"):
             assert kept.setdefault(path, path.stat().st_mtime_ns) == path.stat().st_mtime_ns
     rerun = run("+experiment=smoke", f"runs_dir={tmp_path}")
     assert rerun.returncode == 0, rerun.stderr
@@ -241,7 +241,7 @@ def interrupt(
         start_new_session=True,
     )
     before, deadline = epochs_logged(runs), time.monotonic() + 200
-    while len(list(runs.glob("fits/*/fit.json"))) < after or epochs_logged(runs) == before:
+    while len(list(runs.glob("fits/[!.]*/fit.json"))) < after or epochs_logged(runs) == before:
         assert time.monotonic() < deadline
         assert driver.poll() is None
         time.sleep(0.05)
