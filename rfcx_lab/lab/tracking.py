@@ -41,8 +41,8 @@ class Tracker:
             LabError: the store can't be opened.
         """
         self._uri, self._study_key = uri, study_key
-        with answering(uri), ready_store(uri, fill=lambda beside: _client(beside).search_experiments()):
-            self._client = _client(uri)
+        with answering(uri), ready_store(uri, fill=lambda beside: open_client(beside).search_experiments()):
+            self._client = open_client(uri)
             self._experiment = self._find_or_create_experiment(uri, experiment)
             self._runs = {run.data.tags["node"]: run for run in self._search()}
 
@@ -179,7 +179,7 @@ class CurveStream:
 
     def _connect(self) -> None:
         check_unlocked(self._uri)
-        self._client = _client(self._uri)
+        self._client = open_client(self._uri)
         self._logged |= _logged_steps(self._client, self._run_id)
 
     def _guarded(self, call: Any) -> None:
@@ -206,7 +206,8 @@ def _logged_steps(client: Any, run_id: str) -> set[int]:
     return {metric.step for metric in client.get_metric_history(run_id, "loss/val")}
 
 
-def _client(uri: str) -> Any:
+def open_client(uri: str) -> Any:
+    """MLflow's client of a store, and MLflow kept from telling its troubles in its own words."""
     from mlflow import MlflowClient
 
     for name in ("mlflow", "alembic", "urllib3"):  # after the import, which sets its own levels

@@ -1,4 +1,4 @@
-"""The verdict and the audit in the terminal."""
+"""Verdicts and the audit in the terminal."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ from typing import Any
 HEADER = ("Rung", "Parameters", "Overfit", "Onset epoch", "Best epoch", "Best val loss", "Final val loss", "Accuracy")
 
 AUDIT_HEADER = ("Not sound", "Audit", "Seen", "Names species of", "Majority", "Crossing")
+
+FIT_HEADER = ("Log", "Epochs", "Status", "Onset epoch", "First alarm", "Best epoch", "Rise")
+
+GROUP_HEADER = ("Group", "Fits", "Overfit", "Share overfit", "Onset epoch", "Best epoch")
 
 
 def audit_rows(audit: Mapping[str, Any]) -> list[tuple[str, ...]]:
@@ -63,3 +67,41 @@ def _mean(value: Sequence[float | None] | None) -> str:
         return "–"
     mean, error = value
     return f"{mean:.3f}" if error is None else f"{mean:.3f} ± {error:.3f}"
+
+
+def fit_rows(document: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """A row of text per logged fit under `FIT_HEADER`."""
+    names = _without_common_folder([fit["source"] for fit in document["fits"]])
+    return [
+        (
+            name,
+            str(fit["epochs"]),
+            fit["status"].replace("_", " "),
+            *("–" if fit[key] is None else str(fit[key]) for key in ("onset_epoch", "first_alarm", "best_epoch")),
+            "–" if fit["rise"] is None else f"{fit['rise']:.3g}",
+        )
+        for name, fit in zip(names, document["fits"], strict=True)
+    ]
+
+
+def group_rows(document: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """A row of text per group of fits under `GROUP_HEADER`. Intervals are 95 %."""
+    return [
+        (
+            group["name"],
+            str(group["fits"]),
+            str(group["statuses"].get("overfit", 0)),
+            "–" if group["overfit_share"] is None else "{:.0%} [{:.0%}, {:.0%}]".format(*group["overfit_share"]),
+            _interval(group["onset_epoch"]),
+            _interval(group["best_epoch"]),
+        )
+        for group in document["groups"]
+    ]
+
+
+def _without_common_folder(names: Sequence[str]) -> list[str]:
+    while (
+        len(names) > 1 and len({name.partition("/")[0] for name in names}) == 1 and all("/" in name for name in names)
+    ):
+        names = [name.partition("/")[2] for name in names]
+    return list(names)
