@@ -72,10 +72,10 @@ def _draw_group(panel: Axes, group: GroupVerdict, logs: Sequence[JudgedLog]) -> 
             panel.plot([onset], [height], "o", color=ONSET, ms=5, label="onset of a fit", zorder=3)
     if group.onset_epoch is not None:
         point, low, high = group.onset_epoch
+        panel.axvline(point, color=ONSET, lw=1.3, ls="-.", label="onset (median)")
         if low is not None:  # a missing upper end lies beyond the last epoch
             end = high if high is not None else max(log.fit.epochs[-1] for log in logs)
             panel.axvspan(low, end, color=ONSET, alpha=0.12, lw=0, label="its 95 % interval")
-        panel.axvline(point, color=ONSET, lw=1.3, ls="-.", label="onset (median)" if many else "onset")
     panel.set_title(f"{group.name}\n{_note(group, logs)}", fontsize=10)
     panel.set_xlabel("epoch")
     panel.set_ylabel(logs[0].fit.val_name)

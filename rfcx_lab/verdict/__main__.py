@@ -7,6 +7,7 @@ import glob
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -53,8 +54,8 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     config = _check_options(parser, options)
     try:
-        tables = {path: read_log(path) for path in _expand(options.files)}
-        if any(_is_record(table) for table in tables.values()):
+        tables = _read(options)
+        if any(set(table.columns) >= _RECORD for group in tables.values() for table in group):
             return _judge_record(parser, options)
         named, notes = _gather(options, tables)
         groups = _judge(named, options.mode, config)
@@ -97,7 +98,7 @@ def _build_parser() -> argparse.ArgumentParser:
     add("--restart", choices=RESTARTS,
         help="epochs that start over in a log: count on, or let the later replace the earlier; "
         "else the training curve decides")  # fmt: skip
-    add("--json", action="store_true", help="print JSON: fits, groups, notes, exit_status")
+    add("--json", action="store_true", help="print JSON: answer, fits, groups, exit_status, notes")
     add("--plot", type=Path, metavar="FILE", help="draw the curves with their onsets (.png, .svg, .pdf)")
     return parser
 
@@ -135,8 +136,13 @@ def _expand(names: Iterable[str]) -> list[Path]:
     return paths
 
 
-def _is_record(table: LogTable) -> bool:
-    return set(table.columns) >= _RECORD
+def _read(options: argparse.Namespace) -> dict[str, list[LogTable]]:
+    """The files that the command line names, by their group."""
+    named = {_FILES: options.files} if options.files else {}
+    for first, *rest in options.group:
+        name, _, file = first.partition("=")
+        named[name] = [*named.get(name, []), file, *rest]
+    return {name: [read_log(path) for path in _expand(files)] for name, files in named.items()}
 
 
 def _judge_record(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
@@ -152,23 +158,18 @@ def _judge_record(parser: argparse.ArgumentParser, options: argparse.Namespace) 
     return 0
 
 
-def _gather(options: argparse.Namespace, tables: dict[Path, LogTable]) -> tuple[dict[str, list[LoggedFit]], list[str]]:
-    """Every fit that the command line names, by its group, and what is to be said of them together."""
-    named: dict[str, list[LogTable]] = {}
+def _gather(
+    options: argparse.Namespace, tables: dict[str, list[LogTable]]
+) -> tuple[dict[str, list[LoggedFit]], list[str]]:
+    """Every fit of the files and of the MLflow runs named, by its group, and what is to be said of them together."""
+    named = dict(tables)
     notes: list[str] = []
-    if options.files:
-        named[_FILES] = list(tables.values())
-        if len(tables) < len(_expand(options.files)):
-            raise LabError("A file is named twice: every fit counts once.")
-    for first, *rest in options.group:
-        name, _, file = first.partition("=")
-        named.setdefault(name, []).extend(read_log(path) for path in _expand([file, *rest]))
     for reference in options.mlflow:
         notes += _gather_runs(options, reference, named)
-    sources = [table.source for group in named.values() for table in group]
-    twice = sorted({source for source in sources if sources.count(source) > 1})
-    if twice:
-        raise LabError(f"{twice[0]} is named twice: every fit counts once.")
+    sources = Counter(table.source for group in named.values() for table in group)
+    for source, times in sources.items():
+        if times > 1:
+            raise LabError(f"{source} is named {times} times: every fit counts once.")
     columns = {"train": options.train, "val": options.val, "restart": options.restart}
     return {name: [read_fit(table, **columns) for table in group] for name, group in named.items()}, notes
 
@@ -209,8 +210,8 @@ def _print_tables(document: dict[str, Any]) -> None:
         say(f"{fit['source']}: {fit['reason']} ({fit['val']} against {fit['train']}, {better} is better)")
         for note in fit["notes"]:
             say(f"  {note}")
-    for note in document["notes"]:
-        say(note)
+    for line in (*document["notes"], document["answer"]):
+        say(line)
 
 
 if __name__ == "__main__":

@@ -60,15 +60,15 @@ def read_fit(
     notes = list(table.notes)
     epochs = _join(table, trainings, validations, notes)
     epochs = _settle_order(epochs, restart, notes)
+    shift = 1 if epochs and epochs[0].number == 0 else 0
     epochs = _drop_halves(epochs, (train, val), notes)
     if not epochs:
         raise LabError(f"{table.source} has no epoch with a value of both {train} and {val}.")
     _describe_joining(epochs, (train, val), notes)
-    shift = 1 if epochs[0].number == 0 else 0
     if shift:
         notes.append("Epochs are counted from 1: the log's epoch 0 is epoch 1.")
-    elif epochs[0].number > 1:
-        notes.append(f"The curves begin at epoch {epochs[0].number}.")
+    if epochs[0].number + shift > 1:
+        notes.append(f"The curves begin at epoch {epochs[0].number + shift}.")
     return LoggedFit(
         source=table.source,
         train_name=train,

@@ -14,11 +14,12 @@ from rfcx_lab.verdict.columns import guess_mode
 from rfcx_lab.verdict.config import OnsetConfig
 from rfcx_lab.verdict.epochs import LoggedFit
 from rfcx_lab.verdict.intervals import Interval, OpenInterval, median_interval, share_interval
-from rfcx_lab.verdict.onset import NOT_LEARNING, OVERFIT, STATUSES, UNDETERMINED, Verdict, find_onset
+from rfcx_lab.verdict.onset import NOT_LEARNING, OVERFIT, STATUSES, STILL_IMPROVING, UNDETERMINED, Verdict, find_onset
 
 IS_OVERFIT = 3
 CANT_SAY = 4
 _CONFIDENCE = 0.95
+_UNTOLD = {UNDETERMINED, NOT_LEARNING}
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def exit_status(logs: Iterable[JudgedLog]) -> int:
     statuses = {log.verdict.status for log in logs}
     if OVERFIT in statuses:
         return IS_OVERFIT
-    return CANT_SAY if statuses & {UNDETERMINED, NOT_LEARNING} else 0
+    return CANT_SAY if statuses & _UNTOLD else 0
 
 
 def describe(groups: Sequence[tuple[GroupVerdict, Sequence[JudgedLog]]]) -> dict[str, Any]:
@@ -104,11 +105,30 @@ def describe(groups: Sequence[tuple[GroupVerdict, Sequence[JudgedLog]]]) -> dict
     for fit in fits:
         for key in ("rise", "gap"):
             fit[key] = fit[key] if fit[key] is not None and math.isfinite(fit[key]) else None
+    every = [log for _, logs in groups for log in logs]
     return {
+        "answer": conclude(every),
         "fits": fits,
         "groups": [asdict(group) for group, _ in groups],
-        "exit_status": exit_status(log for _, logs in groups for log in logs),
+        "exit_status": exit_status(every),
     }
+
+
+def conclude(logs: Sequence[JudgedLog]) -> str:
+    """The verdicts in one sentence."""
+    overfit = sum(log.verdict.status == OVERFIT for log in logs)
+    untold = sum(log.verdict.status in _UNTOLD for log in logs)
+    if len(logs) > 1:
+        rest = f"; of {untold} it can't be said" if untold else ""
+        return f"{overfit} of {len(logs)} fits overfit{rest}."
+    source, last = logs[0].fit.source, logs[0].fit.epochs[-1]
+    if overfit:
+        return f"{source} overfits, from about epoch {logs[0].verdict.onset_epoch} on."
+    if untold:
+        return f"Whether {source} overfits can't be said: {logs[0].verdict.status.replace('_', ' ')}."
+    if logs[0].verdict.status == STILL_IMPROVING:
+        return f"{source} has not overfit by epoch {last}: it was still improving."
+    return f"{source} does not overfit in {last} epochs."
 
 
 def _in_log_epochs(verdict: Verdict, epochs: Sequence[int]) -> Verdict:

@@ -19,11 +19,11 @@ import numpy as np
 FOLDER = Path(__file__).parent
 
 
-def build(seed: int, *, units: int = 64) -> keras.Model:
+def build(seed: int, *, units: int = 64, rate: float = 1e-3) -> keras.Model:
     keras.utils.set_random_seed(seed)
     layers = [keras.layers.Dense(units, activation="tanh"), keras.layers.Dense(units, activation="tanh")]
     model = keras.Sequential([keras.Input((12,)), *layers, keras.layers.Dense(1)])
-    model.compile(keras.optimizers.Adam(1e-3), "mse", metrics=["mae"])
+    model.compile(keras.optimizers.Adam(rate), "mse", metrics=["mae"])
     return model
 
 
@@ -44,8 +44,10 @@ def fit(model: keras.Model, seed: int, name: str, *, rows: int = 24, append: boo
 if __name__ == "__main__":
     fit(build(1), 1, "keras.csv", epochs=60)
     fit(build(2), 2, "keras_2.csv", epochs=60)
-    fit(build(3), 3, "keras_plenty.csv", rows=600, epochs=30)  # enough rows to learn from: a plateau
-    fit(build(4), 4, "keras_every_fifth.csv", epochs=100, validation_freq=5)
+    fit(
+        build(3, units=4, rate=3e-3), 3, "keras_plenty.csv", rows=300, epochs=40
+    )  # enough rows to learn from: a plateau
+    fit(build(4, rate=2e-4), 4, "keras_every_fifth.csv", epochs=150, validation_freq=5)
     resumed = build(5)
     fit(resumed, 5, "keras_resumed.csv", epochs=30)
     fit(resumed, 5, "keras_resumed.csv", append=True, initial_epoch=20, epochs=60)

@@ -1,6 +1,6 @@
 """Makes lightning.csv and lightning_steps.csv: `python make_lightning.py`, with PyTorch and Lightning beside it.
 
-A network too large for 24 noisy rows, logged by Lightning's own CSVLogger. In the first file training is logged per
+A network too large for 16 noisy rows, logged by Lightning's own CSVLogger. In the first file training is logged per
 step and per epoch, and a learning-rate monitor adds rows of its own; in the second as in Lightning's quick start, per
 step alone, and validation runs twice an epoch.
 """
@@ -26,7 +26,7 @@ class Regressor(lightning.LightningModule):
     def __init__(self, per_epoch: bool) -> None:
         super().__init__()
         self.per_epoch = per_epoch
-        self.net = nn.Sequential(nn.Linear(12, 64), nn.Tanh(), nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, 1))
+        self.net = nn.Sequential(nn.Linear(12, 128), nn.Tanh(), nn.Linear(128, 1))
 
     def training_step(self, batch: list[torch.Tensor], _: int) -> torch.Tensor:
         loss = nn.functional.mse_loss(self.net(batch[0]), batch[1])
@@ -51,7 +51,7 @@ def draw(rows: int) -> TensorDataset:
 
 def fit(name: str, *, epochs: int, per_epoch: bool, checks: float) -> None:
     lightning.seed_everything(1)
-    training, validation = DataLoader(draw(24), batch_size=6, shuffle=True), DataLoader(draw(200), batch_size=200)
+    training, validation = DataLoader(draw(16), batch_size=4, shuffle=True), DataLoader(draw(200), batch_size=200)
     with tempfile.TemporaryDirectory() as folder:
         logger = CSVLogger(folder, name="fit", version=0)
         trainer = lightning.Trainer(
