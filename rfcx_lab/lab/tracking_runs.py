@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import re
+import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -70,10 +71,14 @@ def read_runs(reference: str, *, uri: str, train: str | None = None, val: str | 
 
 @contextmanager
 def _reading(uri: str) -> Iterator[None]:
-    """Say in a sentence what MLflow, its database or its server raise. A file that is not there is not made."""
-    if uri.startswith(_SQLITE) and not Path(uri.removeprefix(_SQLITE)).is_file():
-        raise LabError(f"MLflow: {uri.removeprefix(_SQLITE)} does not exist; name the store with --tracking-uri.")
+    """Say in a sentence what MLflow, its database or its server raise. An SQLite file is not made, nor made a store."""
     try:
+        if uri.startswith(_SQLITE):
+            path = Path(uri.removeprefix(_SQLITE))
+            if not path.is_file():
+                raise LabError(f"MLflow: {path} does not exist; name the store with --tracking-uri.")
+            with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+                database.execute("SELECT 1 FROM runs")
         yield
     except LabError:
         raise

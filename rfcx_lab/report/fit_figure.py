@@ -93,7 +93,7 @@ def _note(group: GroupVerdict, logs: Sequence[JudgedLog]) -> str:
 
 
 def _limit(panel: Axes, logs: Sequence[JudgedLog]) -> None:
-    """Keep one spike from flattening the panel: the highest value shown is the 99.5th of a hundred."""
+    """Keep one spike from flattening the panel: 99 % of the values are sure to be shown."""
     values = np.array([value for log in logs for value in (*log.fit.train, *log.fit.val)])
     finite = values[np.isfinite(values)]
     if finite.size:

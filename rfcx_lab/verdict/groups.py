@@ -40,7 +40,7 @@ class GroupVerdict:
     statuses: dict[str, int]
     overfit_share: Interval | None  # of the fits that are not undetermined
     onset_epoch: OpenInterval | None  # None where fewer than half overfit; an end None where unknown
-    best_epoch: OpenInterval | None
+    best_epoch: OpenInterval | None  # beyond the last one for a fit that was still improving
 
 
 def judge_fit(fit: LoggedFit, config: OnsetConfig, *, mode: str | None = None) -> JudgedLog:
@@ -66,7 +66,7 @@ def judge_group(name: str, logs: Sequence[JudgedLog]) -> GroupVerdict:
         )
     counted = Counter(log.verdict.status for log in logs)
     decided = [log.verdict for log in logs if log.verdict.status != UNDETERMINED]
-    best = [log.verdict.best_epoch for log in logs if log.verdict.best_epoch is not None]
+    best = [_best_epoch(log.verdict) for log in logs if log.verdict.best_epoch is not None]
     onsets = [math.inf if verdict.onset_epoch is None else verdict.onset_epoch for verdict in decided]
     return GroupVerdict(
         name=name,
@@ -76,6 +76,10 @@ def judge_group(name: str, logs: Sequence[JudgedLog]) -> GroupVerdict:
         onset_epoch=median_interval(onsets, confidence=_CONFIDENCE),
         best_epoch=median_interval(best, confidence=_CONFIDENCE),
     )
+
+
+def _best_epoch(verdict: Verdict) -> float:
+    return math.inf if verdict.status == STILL_IMPROVING or verdict.best_epoch is None else verdict.best_epoch
 
 
 def exit_status(logs: Iterable[JudgedLog]) -> int:

@@ -179,6 +179,12 @@ def test_what_is_not_there_is_said_and_not_made(store, tmp_path):
     with pytest.raises(LabError, match=r"none\.db does not exist"):
         read_runs(name, uri=f"sqlite:///{tmp_path}/none.db")
     assert list(tmp_path.iterdir()) == []
+    other = tmp_path / "other.db"
+    for content in (b"", b"no database " * 99):
+        other.write_bytes(content)
+        with pytest.raises(LabError, match=r"other\.db can't be read \((no such table|file is not a database)"):
+            read_runs(name, uri=f"sqlite:///{other}")
+        assert other.read_bytes() == content
     with pytest.raises(LabError, match=r"http://127\.0\.0\.1:1 can't be read \(Connection refused\)"):
         read_runs(name, uri="http://127.0.0.1:1")
     store.client.delete_experiment(experiment)

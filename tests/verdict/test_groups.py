@@ -59,6 +59,9 @@ def test_a_group_counts_its_fits_with_intervals():
     onsets = sorted(log.verdict.onset_epoch for log in logs[:7])
     # Of 8 values, the one of the fit that does not overfit lying beyond all, the 1st and 8th bound the median at 95 %.
     assert group.onset_epoch == ((onsets[3] + onsets[4]) / 2, onsets[0], None)
+    assert group.best_epoch[0] == sorted(log.verdict.best_epoch for log in logs)[4]
+    improving = judge_fit(logged(Truth(rise=0, onset=80), 1), OnsetConfig())
+    assert (improving.verdict.best_epoch, judge_group("model", [improving]).best_epoch) == (50, None)
     few = judge_group("model", [logs[0], *logs[7:]])
     assert few.onset_epoch is None
     assert judge_group("model", logs[8:]).overfit_share is None
@@ -74,14 +77,14 @@ def test_a_group_has_one_direction():
 
 def test_any_overfit_goes_before_any_untold_before_none():
     rising, flat, untold = (judge_fit(fit, OnsetConfig()) for fit in (logged(RISING, 0), logged(FLAT, 1), broken(2)))
-    unlearnt = judge_fit(replace(flat.fit, val=flat.fit.val[::-1], train=flat.fit.train[::-1]), OnsetConfig())
+    unlearnt = judge_fit(replace(flat.fit, val=flat.fit.val[::-1]), OnsetConfig())
     assert [exit_status(logs) for logs in ([flat], [flat, untold], [untold, rising, flat], [flat, flat])] == [
         0,
         4,
         3,
         0,
     ]
-    assert exit_status([unlearnt]) == 4
+    assert (unlearnt.verdict.status, exit_status([unlearnt])) == ("not_learning", 4)
     assert conclude([flat, untold, rising]) == "1 of 3 fits overfit; of 1 it can't be said."
     assert conclude([flat]) == "log 1 does not overfit in 50 epochs."
     assert conclude([rising]) == f"log 0 overfits, from about epoch {rising.verdict.onset_epoch} on."

@@ -83,6 +83,7 @@ def test_a_header_that_comes_again_is_no_row(written):
         (gzip.compress(b""), "is empty"),
         ("loss,val_loss\n1,2,3\n1,2\n", "line 2 has 3 fields, the header 2"),
         ("loss,val_loss\n1\n1,2\n", "line 2 has 1 field, the header 2"),
+        ("loss,val_loss\n1,2\n1\n1,2\n", "line 3 has 1 field, the header 2"),
         ("loss,val_loss\n1,2\n1,2,3\n", "line 3 has 3 fields"),
         ("loss,loss,val_loss\n1,2,3\n", "more than one column loss"),
         ('loss,val_loss\n"1,2\n3,4\n', "no sound CSV"),
