@@ -61,7 +61,8 @@ def test_a_group_counts_its_fits_with_intervals():
     assert group.onset_epoch == ((onsets[3] + onsets[4]) / 2, onsets[0], None)
     assert group.best_epoch[0] == sorted(log.verdict.best_epoch for log in logs)[4]
     improving = judge_fit(logged(Truth(rise=0, onset=80), 1), OnsetConfig())
-    assert (improving.verdict.best_epoch, judge_group("model", [improving]).best_epoch) == (50, None)
+    assert improving.verdict.best_epoch == 49
+    assert judge_group("model", [improving]).best_epoch is None
     few = judge_group("model", [logs[0], *logs[7:]])
     assert few.onset_epoch is None
     assert judge_group("model", logs[8:]).overfit_share is None
