@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rfcx_lab.verdict import find_onset
+from rfcx_lab.verdict import find_onset, judge_ladder
 from rfcx_lab.verdict.__main__ import main
 from rfcx_lab.verdict.epochs import read_fit
 from rfcx_lab.verdict.logs import read_log
+from rfcx_lab.verdict.record import read_record
 from tests.conftest import ROOT, real_data
 from tests.verdict.test_logs import LOGS
 
@@ -134,14 +135,15 @@ def test_strange_curves_have_a_status(columns, verdict, status, tmp_path, capsys
     assert verdict in (None, document["fits"][0]["status"])
 
 
-def test_groups_have_a_row_each(capsys):
+def test_groups_have_a_row_each(tmp_path, capsys):
     pattern = str(LOGS / "keras_[2p]*.csv")
     assert main([OVERFIT, "--group", f"ours={pattern}", "--group", f"theirs={LOGS / 'lightning.csv'}", "--json"]) == 3
     document = json.loads(capsys.readouterr().out)
     groups = {group["name"]: group for group in document["groups"]}
     assert {name: group["fits"] for name, group in groups.items()} == {"files": 1, "ours": 2, "theirs": 1}
     assert groups["ours"]["overfit_share"][0] == 0.5
-    assert main([OVERFIT, str(LOGS / "keras_2.csv")]) == 3
+    assert main([OVERFIT, str(LOGS / "keras_2.csv"), "--plot", str(tmp_path / "x.svg")]) == 3
+    assert (tmp_path / "x.svg").read_text().count("<path") > 20
     out = capsys.readouterr().out
     assert "100% [16%, 100%]" in out
     assert "14.5 […, …]" in out
@@ -159,9 +161,9 @@ def test_columns_and_direction_can_be_told(capsys):
 
 def test_a_recorded_ladder_is_judged_as_one(capsys):
     assert main([RECORD, "--json"]) == 0
-    document = json.loads(capsys.readouterr().out)
-    recorded = json.loads((ROOT / "experiments" / "ladder-soundscape" / "verdict.json").read_text())
-    assert document["answer"] == recorded["answer"]
+    record = read_record(Path(RECORD))
+    expected = judge_ladder(record.curves, order=record.order, validation_fraction=record.validation_fraction)
+    assert json.loads(capsys.readouterr().out) == json.loads(json.dumps(expected.to_dict()))
 
 
 def test_labelled_histories_are_read():
