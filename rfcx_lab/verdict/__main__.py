@@ -83,7 +83,7 @@ def _build_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("files", nargs="*", metavar="FILE", help="logs of one model; a pattern in quotes is expanded")
     add("--group", nargs="+", action="append", default=[], metavar=("NAME=FILE", "FILE"),
-        help="logs of one model among several, each with a row of its own; patterns, too")  # fmt: skip
+        help="one model's logs among several, up to the next option: a row for each; patterns, too")  # fmt: skip
     add(
         "--mlflow", action="append", default=[], metavar="RUN|EXPERIMENT",
         help="a run's id (without curves of its own: the runs nested in it), or an experiment's name or id",
