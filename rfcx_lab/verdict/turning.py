@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scipy import stats
+import numpy as np
+from scipy import special
 
 from rfcx_lab.verdict.intervals import OpenInterval
 
@@ -146,13 +146,9 @@ def _repeats_wanted(
     if interval is None or count < FEWEST_REPEATS or interval[1] is None or interval[2] is None:
         return ENOUGH_REPEATS
     point, below, above = interval[0], interval[0] - interval[1], interval[2] - interval[0]
+    counts = np.arange(count, _MOST_REPEATS + 1)
     overlap = validation_fraction / (1 - validation_fraction)
-
-    def reach(repeats: int) -> float:
-        return float(stats.t.ppf(1 - alpha / 2, df=repeats - 1)) * math.sqrt(1 / repeats + overlap)
-
-    for repeats in range(count + 1, _MOST_REPEATS + 1):
-        shrunk = reach(repeats) / reach(count)
-        if point - shrunk * below > yes_above or point + shrunk * above < no_below:
-            return repeats
-    return None
+    reach = special.stdtrit(counts - 1, 1 - alpha / 2) * np.sqrt(1 / counts + overlap)
+    shrunk = reach / reach[:1]
+    settled = counts[(point - shrunk * below > yes_above) | (point + shrunk * above < no_below)]
+    return int(settled[0]) if len(settled) else None
