@@ -169,17 +169,17 @@ def test_best_checkpoints_are_tested_at_half_of_alpha() -> None:
     """The top rung is as good as each of four below, the best of which looks better by luck, in all repeats at once."""
     rng = np.random.default_rng(7)
     wrong = Counter[str]()
-    for _ in range(600):
+    for _ in range(400):
         rungs = judged(best_losses(rng, [0.0] * 5), smoothed=False)
         wrong[evaluate_checkpoints(rungs, config=JudgeConfig(), validation_fraction=OVERLAP)[-1].state] += 1
-    assert wrong[YES] / 600 <= 0.035
+    assert wrong[YES] / 400 <= 0.035
     config = JudgeConfig()
     margin = math.log1p(config.margin)
     cleared = 0
-    for _ in range(600):
+    for _ in range(400):
         rungs = judged(best_losses(rng, [0.0, 0.0, 0.0, 0.0, margin]), smoothed=False)
         cleared += evaluate_checkpoints(rungs, config=config, validation_fraction=OVERLAP)[-1].state == NO
-    assert cleared / 600 <= 0.035
+    assert cleared / 400 <= 0.035
 
 
 def test_missing_repeats_do_not_flatter_a_lower_rung() -> None:
