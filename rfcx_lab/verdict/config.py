@@ -58,10 +58,12 @@ class JudgeConfig:
     """How `judge_ladder` weighs the repeats of a ladder."""
 
     margin: float = 0.05  # a rise of the validation loss by less than this share is no overfitting
-    confidence: float = 0.95  # of every interval
+    confidence: float = 0.95  # of every interval reported
+    alpha: float = 0.05  # chance that one of the two questions, over all its rungs, gets a false answer
     onset: OnsetConfig = field(default_factory=OnsetConfig)
 
     def __post_init__(self) -> None:
         """Raise LabError for a value out of its range."""
         _require(self.margin >= 0, f"The margin must not be negative, as {self.margin} is.")
         _require(0.5 < self.confidence < 1, f"The confidence must lie in (0.5, 1), not {self.confidence}.")
+        _require(0 < self.alpha < 0.5, f"alpha must lie in (0, 0.5), not {self.alpha}.")
