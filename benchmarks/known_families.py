@@ -145,9 +145,7 @@ def draw_known(
             yield _add_noise(rng, trend, onset, family=family, noise=rung.noise if noisy else Noise(0.0, 0.0))
 
 
-def _add_noise(
-    rng: np.random.Generator, trend: Series, onset: int | None, *, family: str, noise: Noise
-) -> KnownCurve:
+def _add_noise(rng: np.random.Generator, trend: Series, onset: int | None, *, family: str, noise: Noise) -> KnownCurve:
     epochs = len(trend)
     clean = np.exp(CHANCE - (trend[0] - trend.min()) + trend - trend.min())
     val = clean * np.exp(noise.draw(rng, epochs))

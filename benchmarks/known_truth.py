@@ -124,34 +124,29 @@ class KnownLadder:
 
     def draw(self, rng: np.random.Generator, repeats: int) -> KnownDraw:
         """Draw one data set and so many repeats on it. More repeats change none of those before."""
-        shared = self._paired(rng, 1)[:, :, 0]
+        shared = self._paired(rng)
         curves: dict[str, list[Curves]] = {info.name: [] for info in self.order}
         for repeat in range(repeats):
-            own = self._paired(rng, 1)[:, :, 0]
-            scores = math.sqrt(self.correlation) * shared + math.sqrt(1 - self.correlation) * own
+            scores = math.sqrt(self.correlation) * shared + math.sqrt(1 - self.correlation) * self._paired(rng)
             for rung, info, score in zip(self.rungs, self.order, scores, strict=True):
                 trend = rung.trends(score[:, None])[0]
                 train = draw_training(rng, epochs=rung.epochs, noise=rung.noise)
                 val = np.exp(trend + rung.noise.draw(rng, rung.epochs))
                 curves[info.name].append(Curves(tuple(train), tuple(val), None, None, repeat=repeat))
-        truths = tuple(
-            rung.given_shared(part, correlation=self.correlation) for rung, part in zip(self.rungs, shared, strict=True)
-        )
-        return KnownDraw(curves, truths)
+        return KnownDraw(curves, shared)
 
-    def _paired(self, rng: np.random.Generator, count: int) -> NDArray[np.float64]:
-        """Standard normal scores, `(rungs, 4, count)`, correlated by PAIRED between rungs."""
-        common = rng.normal(size=(1, _PARAMETERS, count))
-        own = rng.normal(size=(len(self.rungs), _PARAMETERS, count))
+    def _paired(self, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Standard normal scores, `(rungs, 4)`, correlated by PAIRED between rungs."""
+        common, own = rng.normal(size=_PARAMETERS), rng.normal(size=(len(self.rungs), _PARAMETERS))
         return np.asarray(math.sqrt(PAIRED) * common + math.sqrt(1 - PAIRED) * own)
 
 
 @dataclass(frozen=True)
 class KnownDraw:
-    """A drawn ladder's curves by rung, and what is true of each rung on the data drawn."""
+    """A drawn ladder's curves by rung, and the scores, `(rungs, 4)`, that all repeats of it have in common."""
 
     curves: Mapping[str, Sequence[Curves]]
-    given_shared: tuple[KnownTruth, ...]
+    shared: NDArray[np.float64]
 
 
 def draw_training(rng: np.random.Generator, *, epochs: int, noise: Noise) -> Series:
