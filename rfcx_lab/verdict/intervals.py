@@ -77,5 +77,54 @@ def mean_interval(values: Sequence[float], *, validation_fraction: float, confid
     return mean, mean - reach, mean + reach
 
 
+def corrected_reach(count: int, *, validation_fraction: float, confidence: float) -> float:
+    """Half the width of `mean_interval`, in standard deviations of the values; at least 2 of them."""
+    overlap = validation_fraction / (1 - validation_fraction)
+    return float(stats.t.ppf((1 + confidence) / 2, df=count - 1)) * math.sqrt(1 / count + overlap)
+
+
+def mean_p_value(values: Sequence[float], *, validation_fraction: float, least_variance: float = 0.0) -> float | None:
+    """Two-sided p-value of the hypothesis that the mean is 0: the corrected t test whose interval is `mean_interval`.
+
+    A variance below `least_variance`, that of how the values are rounded, is raised to it. None for fewer than 2.
+    """
+    count = len(values)
+    if count < 2:
+        return None
+    variance = max(float(np.var(values, ddof=1)), least_variance)
+    mean = float(np.mean(values))
+    if variance == 0:
+        return 1.0 if mean == 0 else 0.0
+    error = math.sqrt(variance * (1 / count + validation_fraction / (1 - validation_fraction)))
+    return float(2 * stats.t.sf(abs(mean) / error, df=count - 1))
+
+
+def holm(p_values: Sequence[float | None]) -> list[float | None]:
+    """Adjust the p-values of one family (Holm 1979): each may be held against alpha as it stands. None stays None."""
+    known = sorted((value, place) for place, value in enumerate(p_values) if value is not None)
+    adjusted: list[float | None] = [None] * len(p_values)
+    highest = 0.0
+    for rank, (value, place) in enumerate(known):
+        highest = max(highest, min(1.0, (len(known) - rank) * value))
+        adjusted[place] = highest
+    return adjusted
+
+
+def to_ratio(logs: OpenInterval | None) -> OpenInterval | None:
+    """Turn an interval of a log ratio into one of the ratio."""
+    if logs is None:
+        return None
+    point, low, high = logs
+    return math.exp(point), None if low is None else math.exp(low), None if high is None else math.exp(high)
+
+
+def to_share(logs: OpenInterval | None) -> OpenInterval | None:
+    """Turn an interval of a log ratio into one of the relative change: .1 is a tenth more."""
+    if logs is None:
+        return None
+    point, low, high = logs
+    return math.expm1(point), None if low is None else math.expm1(low), None if high is None else math.expm1(high)
+
+
 def _finite_or_none(value: float) -> float | None:
     return value if math.isfinite(value) else None

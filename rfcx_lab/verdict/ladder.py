@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from rfcx_lab.errors import LabError
-from rfcx_lab.verdict import sentence
-from rfcx_lab.verdict.choice import Recommendation, RemedyEffect, compare_remedy, recommend
+from rfcx_lab.verdict.choice import Recommendation, recommend
 from rfcx_lab.verdict.config import JudgeConfig
-from rfcx_lab.verdict.crossfit import excess_over_best_lower, rises_to_the_end
+from rfcx_lab.verdict.crossfit import excess_interval
 from rfcx_lab.verdict.curves import Curves
+from rfcx_lab.verdict.intervals import to_share
+from rfcx_lab.verdict.questions import Question, at_the_best, at_the_end, evaluate_checkpoints, evaluate_ends
+from rfcx_lab.verdict.reason import explain, wanted_repeats
+from rfcx_lab.verdict.remedies import RemedyEffect, compare_remedies
 from rfcx_lab.verdict.rungs import (
     CAPACITY,
     REMEDY,
@@ -23,7 +26,8 @@ from rfcx_lab.verdict.rungs import (
     median_onset,
     summarise_rung,
 )
-from rfcx_lab.verdict.turning import ABOVE, NO, Evaluation, TurningPoint, evaluate, locate
+from rfcx_lab.verdict.sentence import write_answer
+from rfcx_lab.verdict.turning import ABOVE, Evaluation, Place, TurningPoint, locate
 
 
 @dataclass(frozen=True)
@@ -79,27 +83,34 @@ def judge_ladder(
         for index, info in enumerate(order)
     ]
     options = {"validation_fraction": validation_fraction, "confidence": judge.confidence}
-    summaries = [summarise_rung(rung, **options) for rung in rungs]
     capacity = [rung for rung in rungs if rung.info.role == CAPACITY]
+    ends = evaluate_ends(capacity, config=judge, validation_fraction=validation_fraction)
+    checkpoints = evaluate_checkpoints(capacity, config=judge, validation_fraction=validation_fraction)
+    end, best = locate(ends), locate(checkpoints)
+    about_end, about_best = at_the_end(judge), at_the_best(judge)
     turning = BeginsToOverfit(
-        trained_to_the_end=_turning_point(
-            _evaluate_ends(capacity, judge, validation_fraction), capacity, sentence.AT_THE_END, judge
-        ),
-        at_best_checkpoint=_turning_point(
-            _evaluate_checkpoints(capacity, judge, validation_fraction), capacity, sentence.AT_BEST, judge
-        ),
+        trained_to_the_end=_turning_point(ends, end, capacity, about_end, confidence=judge.confidence),
+        at_best_checkpoint=_turning_point(checkpoints, best, capacity, about_best, confidence=judge.confidence),
     )
+    summaries = [summarise_rung(rung, **options) for rung in rungs]
+    for position, rung in enumerate(capacity):
+        lower = [other.best_losses() for other in capacity[:position]]
+        summaries[rung.index] = replace(
+            summaries[rung.index],
+            state=about_end.states[end.claims[position]],
+            state_at_best=about_best.states[best.claims[position]],
+            excess=to_share(excess_interval(rung.best_losses(), lower, **options)),
+        )
+    remedies = compare_remedies([rung for rung in rungs if rung.info.role == REMEDY], against=capacity[-1], **options)
     recommended = recommend(summaries, rungs)
-    answer = sentence.write_answer(
+    answer = write_answer(
         end=turning.trained_to_the_end,
         best=turning.at_best_checkpoint,
         recommended=recommended,
+        remedies=remedies,
         rungs=rungs,
         epochs=epochs,
         confidence=judge.confidence,
-    )
-    remedies = tuple(
-        compare_remedy(rung, against=capacity[-1], **options) for rung in rungs if rung.info.role == REMEDY
     )
     return LadderVerdict(answer, epochs, tuple(summaries), turning, recommended, remedies)
 
@@ -114,60 +125,29 @@ def _check(curves: Mapping[str, Sequence[Curves]], order: Sequence[RungInfo], co
         raise LabError('A ladder is judged by losses: onset.mode must be "min".')
 
 
-def _evaluate_ends(capacity: Sequence[JudgedRung], config: JudgeConfig, validation_fraction: float) -> list[Evaluation]:
-    """Test whether a rung's validation loss ends above its minimum by more than the margin."""
-    threshold = math.log1p(config.margin)
-    return [
-        evaluate(
-            rises_to_the_end([fit.level for fit in rung.fits.values()]),
-            name=rung.info.name,
-            index=rung.index,
-            yes_above=threshold,
-            no_below=threshold,
-            validation_fraction=validation_fraction,
-            confidence=config.confidence,
-        )
-        for rung in capacity
-    ]
-
-
-def _evaluate_checkpoints(
-    capacity: Sequence[JudgedRung], config: JudgeConfig, validation_fraction: float
-) -> list[Evaluation]:
-    """Test whether a rung's best validation loss is worse than that of the best rung below.
-
-    Worse at all counts; that it is not counts as shown once it can be worse by less than the margin only.
-    """
-    losses = [{repeat: fit.best for repeat, fit in rung.fits.items()} for rung in capacity]
-    lowest = Evaluation(capacity[0].info.name, capacity[0].index, NO, None, len(losses[0]), None)
-    return [lowest] + [
-        evaluate(
-            excess_over_best_lower(losses[position], losses[:position]),
-            name=rung.info.name,
-            index=rung.index,
-            yes_above=0.0,
-            no_below=math.log1p(config.margin),
-            validation_fraction=validation_fraction,
-            confidence=config.confidence,
-        )
-        for position, rung in enumerate(capacity)
-        if position > 0
-    ]
-
-
 def _turning_point(
     evaluations: Sequence[Evaluation],
+    place: Place,
     capacity: Sequence[JudgedRung],
-    question: sentence.Question,
-    config: JudgeConfig,
+    question: Question,
+    *,
+    confidence: float,
 ) -> TurningPoint:
-    place = locate(evaluations)
-    reason = sentence.explain(evaluations, place, question, capacity)
-    if place.position is None:
-        return TurningPoint(None, None, place.bound, None, place.established, reason)
-    rung = capacity[place.position]
-    epoch = None if place.bound == ABOVE else median_onset(rung, confidence=config.confidence)
-    return TurningPoint(rung.info.name, rung.index, place.bound, epoch, place.established, reason)
+    rung = None if place.position is None else capacity[place.position]
+    between = None
+    if place.candidates is not None:
+        low, high = place.candidates
+        between = (evaluations[low].name, None if high is None else evaluations[high].name)
+    return TurningPoint(
+        rung=None if rung is None else rung.info.name,
+        index=None if rung is None else rung.index,
+        bound=place.bound,
+        epoch=None if rung is None or place.bound == ABOVE else median_onset(rung, confidence=confidence),
+        established=place.established,
+        reason=explain(evaluations, place, question, capacity),
+        between=between,
+        repeats_wanted=wanted_repeats(evaluations),
+    )
 
 
 def _plain(value: Any) -> Any:

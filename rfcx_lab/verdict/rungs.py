@@ -12,8 +12,10 @@ import numpy as np
 from rfcx_lab.errors import LabError
 from rfcx_lab.verdict import intervals
 from rfcx_lab.verdict.config import JudgeConfig
+from rfcx_lab.verdict.crossfit import rise_interval
 from rfcx_lab.verdict.curves import Curves
 from rfcx_lab.verdict.onset import (
+    NOT_LEARNING,
     OVERFIT,
     STATUSES,
     STILL_IMPROVING,
@@ -90,6 +92,20 @@ class JudgedRung:
         """Number of fits that failed, stopped early or became unstable."""
         return self.repeats - len(self.fits)
 
+    @property
+    def learnt(self) -> bool:
+        """Whether more than half of the fits were ever credibly better than at their first epoch, or none is usable.
+
+        Where nothing was learnt there is nothing to overfit from: a loss that rises from chance shows no turn, and one
+        that stays there no absence of it.
+        """
+        learnt = len(self.fits) - self.statuses.get(NOT_LEARNING, 0)
+        return not self.fits or 2 * learnt > len(self.fits)
+
+    def best_losses(self) -> dict[int, float]:
+        """Lowest validation loss by repeat."""
+        return {repeat: fit.best for repeat, fit in self.fits.items()}
+
 
 @dataclass(frozen=True)
 class RungVerdict:
@@ -112,6 +128,12 @@ class RungVerdict:
     val_loss_best: tuple[float, float | None] | None
     val_loss_final: tuple[float, float | None] | None
     val_accuracy_best: tuple[float, float | None] | None  # at the epoch of the lowest validation loss
+    rise: intervals.OpenInterval | None  # of the validation loss over its minimum at the end, a share of it
+    excess: intervals.OpenInterval | None = None  # of the best loss over that of the best rung below, a share of it
+    state: str | None = (
+        None  # claimed of a capacity rung trained to the end: "overfits", "does_not", "open", "not_learnt"
+    )
+    state_at_best: str | None = None  # claimed of it at its best checkpoint: "worse", "not_worse", "open", "not_learnt"
 
 
 def judge_rung(curves: Sequence[Curves], info: RungInfo, *, index: int, epochs: int, config: JudgeConfig) -> JudgedRung:
@@ -169,6 +191,9 @@ def summarise_rung(rung: JudgedRung, *, validation_fraction: float, confidence: 
         val_loss_final=mean(fit.curves.val_loss[-1] for fit in fits),
         val_accuracy_best=mean(
             fit.curves.val_accuracy[fit.raw_best_epoch - 1] for fit in fits if fit.curves.val_accuracy is not None
+        ),
+        rise=intervals.to_share(
+            rise_interval([fit.level for fit in fits], validation_fraction=validation_fraction, confidence=confidence)
         ),
     )
 

@@ -2,101 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from rfcx_lab.verdict.choice import Recommendation
 from rfcx_lab.verdict.intervals import OpenInterval
-from rfcx_lab.verdict.onset import NOT_LEARNING, STILL_IMPROVING, UNDETERMINED
-from rfcx_lab.verdict.rungs import JudgedRung
-from rfcx_lab.verdict.turning import (
-    ABOVE,
-    AT_OR_BELOW,
-    EXACT,
-    FEWEST_REPEATS,
-    NO,
-    OPEN,
-    YES,
-    Evaluation,
-    Place,
-    TurningPoint,
-)
-
-
-@dataclass(frozen=True)
-class Question:
-    """How one of the two questions is spoken of."""
-
-    yes: str
-    no: str
-    measure: str
-
-
-AT_THE_END = Question(yes="overfits", no="does not overfit", measure="validation loss at the end against its minimum")
-AT_BEST = Question(
-    yes="is worse than the best rung below it",
-    no="is not worse than the best rung below it",
-    measure="lowest validation loss against that of the best rung below",
-)
-
-
-def explain(evaluations: Sequence[Evaluation], place: Place, question: Question, capacity: Sequence[JudgedRung]) -> str:
-    """Say what the turning point rests on, or which rungs are open and what would settle them."""
-    if not place.established or place.position is None:
-        return _explain_open(evaluations, question)
-    rung = evaluations[place.position]
-    measured = f"({question.measure}: {_percent(rung.interval)})"
-    if place.bound == EXACT:
-        below = evaluations[place.position - 1]
-        contrast = f"{below.name} {question.no}{_in_brackets(below.interval)}"
-        if below.interval is None:
-            contrast = f"{below.name} is the lowest rung, below which none was tried"
-        censored = _name_censored(capacity[: place.position])
-        return f"{rung.name} {question.yes} {measured}; {contrast}.{censored}"
-    if place.bound == AT_OR_BELOW:
-        return (
-            f"Even the lowest rung, {rung.name}, {question.yes} {measured}: the point lies at or below it, "
-            "and smaller rungs must be added to find it."
-        )
-    if rung.interval is None:
-        return f"{rung.name} is the only rung: there is none below to compare it with; add rungs."
-    return (
-        f"No rung up to the highest, {rung.name}, {question.yes} {measured}: "
-        f"the point lies above it, and larger rungs must be added to find it.{_name_censored(capacity)}"
-    )
-
-
-def _name_censored(rungs: Sequence[JudgedRung]) -> str:
-    """Name the rungs of which the budget may not have shown all: some fits had not turned yet."""
-    names = [rung.info.name for rung in rungs if rung.statuses.get(STILL_IMPROVING, 0)]
-    if not names:
-        return ""
-    return f" More epochs may change this: some fits were still improving at {', '.join(names)}."
-
-
-def _explain_open(evaluations: Sequence[Evaluation], question: Question) -> str:
-    unsettled = [evaluation for evaluation in evaluations if evaluation.state == OPEN]
-    parts = []
-    if unsettled:
-        listed = ", ".join(f"{rung.name}{_in_brackets(rung.interval)}" for rung in unsettled)
-        parts.append(f"Open: {listed} ({question.measure}). {_advise(unsettled)}")
-    settled = [evaluation for evaluation in evaluations if evaluation.state != OPEN]
-    for below, above in itertools.pairwise(settled):
-        if below.state == YES and above.state == NO:
-            contrast = f"{below.name} {question.yes} but {above.name}, above it, {question.no}"
-            parts.append(f"{contrast}: there is no single point.")
-    return " ".join(parts)
-
-
-def _advise(unsettled: Sequence[Evaluation]) -> str:
-    if any(rung.repeats < FEWEST_REPEATS for rung in unsettled):
-        return f"Fewer than {FEWEST_REPEATS} usable repeats establish nothing: run at least 6."
-    wanted = [rung.wanted for rung in unsettled]
-    if any(count is None for count in wanted):
-        return "More repeats alone would hardly settle it: more recordings are needed."
-    return f"About {max(count for count in wanted if count is not None)} repeats would settle it."
+from rfcx_lab.verdict.onset import UNDETERMINED
+from rfcx_lab.verdict.remedies import RemedyEffect
+from rfcx_lab.verdict.rungs import CAPACITY, JudgedRung
+from rfcx_lab.verdict.turning import ABOVE, AT_OR_BELOW, TurningPoint
 
 
 def write_answer(
@@ -104,6 +17,7 @@ def write_answer(
     end: TurningPoint,
     best: TurningPoint,
     recommended: Recommendation,
+    remedies: Sequence[RemedyEffect],
     rungs: Sequence[JudgedRung],
     epochs: int,
     confidence: float,
@@ -111,20 +25,31 @@ def write_answer(
     """Answer the ladder's question in a few sentences; the first one stands alone."""
     repeats = max(rung.repeats for rung in rungs)
     over = f"{repeats} repeat{'' if repeats == 1 else 's'}"
-    parts = [
-        _answer_end(end, over=over, epochs=epochs, confidence=confidence),
-        _answer_best(best),
-        _recommend(recommended),
-        _name_not_learning(rungs),
-        _count_left_out(rungs),
-    ]
+    capacity = [rung for rung in rungs if rung.info.role == CAPACITY]
+    if any(rung.learnt for rung in capacity):
+        answers = [
+            _answer_end(end, over=over, epochs=epochs, confidence=confidence, lowest=capacity[0]),
+            _answer_best(best),
+        ]
+    else:
+        answers = [_answer_nothing_learnt(over=over, epochs=epochs)]
+    parts = [*answers, _recommend(recommended), *map(_tell_remedy, remedies), _count_left_out(rungs)]
     return " ".join(part for part in parts if part)
 
 
-def _answer_end(point: TurningPoint, *, over: str, epochs: int, confidence: float) -> str:
+def _answer_nothing_learnt(*, over: str, epochs: int) -> str:
+    return (
+        f"Trained for {epochs} epochs, no rung has learnt anything that could be overfit, over {over}: on each, half "
+        "of the fits or more were never credibly better on the validation part than at their first epoch. Where "
+        "overfitting begins is not established, and a loss that rises from there shows no point at which learning "
+        "turned; check labels, features and the learning rate."
+    )
+
+
+def _answer_end(point: TurningPoint, *, over: str, epochs: int, confidence: float, lowest: JudgedRung) -> str:
     when = _onset(point.epoch, epochs=epochs, confidence=confidence)
     if not point.established:
-        where = f": at rung {point.rung}{when} or at one below" if point.bound == AT_OR_BELOW else ""
+        where = _locate(point, when, lowest)
         return (
             f"Where the model begins to overfit, trained for {epochs} epochs, is not established by "
             f"{over}{where}. {point.reason}"
@@ -134,6 +59,7 @@ def _answer_end(point: TurningPoint, *, over: str, epochs: int, confidence: floa
             f"Trained for {epochs} epochs, the model does not overfit on any rung up to {point.rung}: "
             f"established over {over}. Overfitting begins above that rung, or later."
         )
+    when = f", {when}" if when else ""
     if point.bound == AT_OR_BELOW:
         return (
             f"Trained for {epochs} epochs, the model overfits already at the lowest rung, "
@@ -145,9 +71,26 @@ def _answer_end(point: TurningPoint, *, over: str, epochs: int, confidence: floa
     )
 
 
+def _locate(point: TurningPoint, when: str, lowest: JudgedRung) -> str:
+    """Name the rungs between which the point lies, as far as they are known."""
+    if point.between is None:
+        return ""
+    low, high = point.between
+    if high is None:
+        if low == lowest.info.name:
+            return ""
+        return f": at {low}, above it, or nowhere on this ladder, but not below"
+    overfits = f", which overfits {when}," if when else ""
+    if low == lowest.info.name:
+        return f": at rung {high}{overfits} or below it, where no rung is shown not to"
+    return f": between {low} and {high}{overfits.removesuffix(',')}"
+
+
 def _answer_best(point: TurningPoint) -> str:
     if not point.established:
-        where = f" (at rung {point.rung} or at one below)" if point.rung is not None else ""
+        where = ""
+        if point.between is not None and point.between[1] is not None:
+            where = f" (between {point.between[0]} and {point.between[1]})"
         return f"From which rung on the best checkpoint gets worse is not established{where}."
     if point.bound == ABOVE:
         return f"With the best checkpoint kept, no rung up to {point.rung} is worse than a smaller one."
@@ -160,15 +103,19 @@ def _recommend(choice: Recommendation) -> str:
     return f"Recommended: {choice.rung}, {choice.epochs} epochs."
 
 
-def _name_not_learning(rungs: Sequence[JudgedRung]) -> str:
-    """Warn of rungs whose loss may rise without anything having been learnt first."""
-    names = [rung.info.name for rung in rungs if 2 * rung.statuses.get(NOT_LEARNING, 0) > rung.repeats]
-    if not names:
-        return ""
-    return (
-        f"At {', '.join(names)} most fits were never credibly better than at their first epoch: "
-        "a loss that rises there shows no point at which learning turned."
-    )
+def _tell_remedy(effect: RemedyEffect) -> str:
+    """Say what a remedy changes, with the adjusted p-values."""
+    parts = []
+    if effect.onset_shift is not None and effect.onset_shift_p is not None:
+        parts.append(f"onset {effect.onset_shift[0]:+g} epochs (p {_p(effect.onset_shift_p)})")
+    if effect.final_loss_ratio is not None and effect.final_loss_p is not None:
+        change = 100 * (effect.final_loss_ratio[0] - 1)
+        parts.append(f"final loss {change:+.0f} % (p {_p(effect.final_loss_p)})")
+    return f"{effect.name} against {effect.against}: {', '.join(parts)}." if parts else ""
+
+
+def _p(value: float) -> str:
+    return f"= {value:.2g}" if value >= 0.001 else "< 0.001"
 
 
 def _count_left_out(rungs: Sequence[JudgedRung]) -> str:
@@ -177,7 +124,7 @@ def _count_left_out(rungs: Sequence[JudgedRung]) -> str:
     noisy = sum(rung.statuses.get(UNDETERMINED, 0) for rung in rungs) - left_out
     parts = []
     if left_out:
-        parts.append(f"{left_out} of {total} fits failed or became unstable and are left out.")
+        parts.append(f"{left_out} of {total} fits failed, ended early or became unstable and are left out.")
     if noisy:
         parts.append(f"{noisy} of {total} fits are too noisy for an onset of their own.")
     return " ".join(parts)
@@ -188,20 +135,6 @@ def _onset(epoch: OpenInterval | None, *, epochs: int, confidence: float) -> str
         return ""
     point, low, high = epoch
     if low is None:
-        return f", from about epoch {point:g} on (too few repeats for an interval)"
+        return f"from about epoch {point:g} on (too few repeats for an interval)"
     upper = f"{high:g}" if high is not None else f"beyond {epochs}"
-    return f", from about epoch {point:g} on ({100 * confidence:g} % interval {low:g} to {upper})"
-
-
-def _in_brackets(interval: OpenInterval | None) -> str:
-    return f" ({_percent(interval)})" if interval is not None else ""
-
-
-def _percent(interval: OpenInterval | None) -> str:
-    """Write a log ratio as a change in percent."""
-    if interval is None:
-        return "not measured"
-    point, low, high = (None if value is None else 100 * math.expm1(value) for value in interval)
-    if low is None or high is None:
-        return f"{point:+.1f} %, no interval"
-    return f"{point:+.1f} %, {low:+.1f} to {high:+.1f}"
+    return f"from about epoch {point:g} on ({100 * confidence:g} % interval {low:g} to {upper})"

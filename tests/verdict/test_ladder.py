@@ -76,9 +76,12 @@ def test_open_rung_below_leaves_it_unestablished() -> None:
 
 
 def test_rungs_that_contradict_each_other_establish_nothing() -> None:
-    point = ladder([RISING, FLAT, RISING]).begins_to_overfit.trained_to_the_end
-    assert (point.rung, point.established) == ("rung 2", False)
-    assert "no single point" in point.reason
+    verdict = ladder([RISING, FLAT, RISING])
+    point = verdict.begins_to_overfit.trained_to_the_end
+    assert (point.rung, point.bound, point.between, point.established) == (None, "none", None, False)
+    assert "rung 0 overfits" in point.reason and "rung 1, above it, does not" in point.reason
+    assert "no single point" in verdict.answer
+    validate(verdict)
 
 
 @pytest.mark.parametrize("repeats", [1, 2])
@@ -215,5 +218,28 @@ def test_bad_input_raises() -> None:
 def test_rung_that_never_learns_is_named() -> None:
     """As with labels dealt out at random: the loss rises from chance, and nothing was learnt before."""
     never = Truth(start=3.2, lowest=3.2, rise=0.5, onset=2, scale=0.005)
-    assert "At rung 0 most fits were never credibly better" in ladder([never]).answer
+    verdict = ladder([never, never])
+    for point in (verdict.begins_to_overfit.trained_to_the_end, verdict.begins_to_overfit.at_best_checkpoint):
+        assert (point.rung, point.bound, point.between, point.established) == (None, "none", None, False)
+        assert "Not judged: rung 0, rung 1" in point.reason
+    assert {(rung.state, rung.state_at_best) for rung in verdict.rungs} == {("not_learnt", "not_learnt")}
+    assert "no rung has learnt" in verdict.answer and "begins to overfit at" not in verdict.answer
+    assert verdict.recommended.rung is None
+    validate(verdict)
     assert "never credibly better" not in ladder([Truth(), Truth(rise=0.5)]).answer
+
+
+def test_rung_that_never_learns_stops_both_sequences() -> None:
+    never = Truth(start=3.2, lowest=3.2, rise=0.5, onset=2, scale=0.005)
+    verdict = ladder([never, FLAT, RISING])
+    point = verdict.begins_to_overfit.trained_to_the_end
+    assert (point.rung, point.bound, point.between, point.established) == (
+        "rung 2", "at_or_below", ("rung 0", "rung 2"), False,
+    )  # fmt: skip
+    assert [rung.state for rung in verdict.rungs] == ["not_learnt", "open", "overfits"]
+    assert "Not judged: rung 0" in point.reason and "stopped before rung 1" in point.reason
+    top = ladder([FLAT, RISING, never])
+    assert [rung.state for rung in top.rungs] == ["does_not", "open", "not_learnt"]
+    assert top.begins_to_overfit.trained_to_the_end.between == ("rung 1", None)
+    assert top.rungs[2].state_at_best == "not_learnt"  # its loss is the worst, which is no overfitting
+    validate(top)
