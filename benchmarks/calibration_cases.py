@@ -33,6 +33,15 @@ class Case:
         """Index of the rung at which overfitting begins; None: on none."""
         return self.ladder.first_overfitting(MARGIN)
 
+    def is_false_at_best(self, states: Sequence[str | None]) -> bool:
+        """Whether one of the claims made of the rungs' best checkpoints is false; `states` as in `verdict.json`."""
+        lowest = [rung.lowest() for rung in self.ladder.rungs]
+        for position, state in enumerate(states[1:], start=1):  # the lowest rung has none below
+            excess = lowest[position] - min(lowest[:position])
+            if (state == "worse" and excess <= 0) or (state == "not_worse" and excess >= _AT):
+                return True
+        return False
+
 
 def model_rung(recorded: Sequence[RecordedRung], name: str, *, rise: float, epochs: int = EPOCHS) -> KnownRung:
     """Make a rung with a true log `rise` that is like the rung `name` of the records, averaged, in all else."""
@@ -67,6 +76,7 @@ def ladder_cases(recorded: Sequence[RecordedRung]) -> list[Case]:
     calm = replace(dense, spread=replace(dense.spread, rise=0.02), noise=Noise(0.005, 0.3))
     made = {
         "never: flat": (rung(small), rung(middle), rung(large)),
+        "never: flat, and quiet": (rung(small), rung(small), rung(middle)),
         "never: just under the margin, top rung": (rung(small), rung(small), rung(large, under)),
         "never: just under the margin, every rung": tuple(rung(large, under) for _ in range(3)),
         "never: learns nothing": (silent, silent, silent),
@@ -101,7 +111,7 @@ def power_cases(recorded: Sequence[RecordedRung]) -> list[Case]:
 
 
 def rung_cases(recorded: Sequence[RecordedRung]) -> list[Case]:
-    """Single rungs that overfit, at each correlation of their repeats."""
+    """Single rungs that overfit, at each correlation of their repeats, and over a longer budget."""
     cases = []
     for name, rise in (("LSTM 128", 0.3), ("+ Dense 128", 0.4), ("+ Dense 48", 0.6), ("+ head dropout", 0.4)):
         rung = model_rung(recorded, name, rise=math.log1p(rise))
@@ -109,4 +119,7 @@ def rung_cases(recorded: Sequence[RecordedRung]) -> list[Case]:
             Case(f"{name}, correlated by {correlation:g}", KnownLadder((rung,), correlation=correlation))
             for correlation in CORRELATIONS
         ]
+    for name in ("LSTM 128", "+ Dense 128"):
+        rung = model_rung(recorded, name, rise=math.log1p(0.4), epochs=100)
+        cases.append(Case(f"{name}, 100 epochs, correlated by {NADEAU_BENGIO:g}", KnownLadder((rung,))))
     return cases

@@ -68,40 +68,40 @@ def onset_rows(trials: Sequence[CurveTrial]) -> list[Row]:
         if own[0].truth is None:
             rows.append(Row(family, [str(len(own)), "–", "–", "–", f"{len(own) - len(said)} (true: none)"]))
             continue
-        errors = np.array([trial.error for trial in said])
-        middle = float(np.median(np.abs(errors))) if len(errors) else math.nan
+        errors = np.array([trial.error for trial in said], float) if said else np.array([math.nan])
+        middle = float(np.median(np.abs(errors)))
         cells = [f"{middle:g}", f"{np.quantile(np.abs(errors), 0.9):g}", f"{np.median(errors):+g}"]
         aim = (MET if middle <= LARGEST_ERROR else MISSED) if family == HEADLINE else ""
         rows.append(Row(family, [str(len(own)), *cells, str(len(own) - len(said))], aim))
     return rows
 
 
-def interval_row(name: str, brackets: Sequence[Bracket | None], *, binding: bool) -> Row:
+def interval_row(name: str, brackets: Sequence[Bracket | None], *, aim: str | None) -> Row:
     """Coverage of both truths and mean width; where there is no interval nothing false was said, and it isn't counted.
 
-    An open end counts as infinite. `binding`: whether coverage of the population's truth has an aim here.
+    An open end counts as infinite. `aim` is the truth that must be covered, "population" or "given_shared".
     """
     given = [bracket for bracket in brackets if bracket is not None]
-    held = [sum(b.covers(b.population) for b in given), sum(b.covers(b.given_shared) for b in given)]
+    held = {
+        "population": sum(bracket.covers(bracket.population) for bracket in given),
+        "given_shared": sum(bracket.covers(bracket.given_shared) for bracket in given),
+    }
     widths = [bracket.high - bracket.low for bracket in given if not bracket.open]
-    aim = judge_share(len(given) - held[0], len(given), most=1 - LEAST_COVERAGE) if binding else ""
+    verdict = judge_share(len(given) - held[aim], len(given), most=1 - LEAST_COVERAGE) if aim else ""
     cells = [
-        *(wilson(hits, len(given)) for hits in held),
+        *(wilson(hits, len(given)) for hits in held.values()),
         f"{np.mean(widths):.3g}" if widths else "–",
+        f"{np.median([b.point - b.given_shared for b in given]):+.2g}" if given else "–",
         str(sum(bracket.open for bracket in given)),
         str(len(brackets) - len(given)),
     ]
-    return Row(name, cells, aim)
+    return Row(name, cells, verdict)
 
 
 def claim_rows(case: Case, trials: Sequence[LadderTrial]) -> list[Row]:
     """Rows of one case: 6 repeats, planned looks, unplanned ones."""
-    ways = [
-        [trial.fixed[6] for trial in trials],
-        [trial.looked for trial in trials],
-        [trial.peeked for trial in trials],
-    ]
-    return [_claim_row(case, claims) for claims in ways]
+    ways = [[trial.fixed[6], trial.looked, trial.peeked] for trial in trials]
+    return [_claim_row(case, [claim for claim in claims if claim is not None]) for claims in zip(*ways, strict=True)]
 
 
 def _claim_row(case: Case, claims: Sequence[Claim]) -> Row:
@@ -110,8 +110,9 @@ def _claim_row(case: Case, claims: Sequence[Claim]) -> Row:
     cells = [
         f"{sum(claim.right for claim in claims) / total:.3f}",
         wilson(wrong, total),
-        f"{sum(claim.named_wrongly for claim in claims)} of {named}",
+        f"{wilson(sum(claim.named_wrongly for claim in claims), named)} of {named}",
         wilson(sum(claim.bounds_wrongly for claim in claims), total),
+        wilson(sum(claim.false_at_best for claim in claims), total),
         f"{np.mean([claim.repeats for claim in claims]):.1f}",
     ]
     binding = case.ladder.correlation <= NADEAU_BENGIO
@@ -127,10 +128,12 @@ def power_row(name: str, trials: Sequence[LadderTrial]) -> Row:
 def saving_row(name: str, trials: Sequence[LadderTrial]) -> Row:
     """What planned looks establish and save against always running the most repeats."""
     most = LOOKS[-1].repeats
-    mean = float(np.mean([trial.looked.repeats for trial in trials]))
+    looked = [trial.looked for trial in trials if trial.looked is not None]
+    mean = float(np.mean([claim.repeats for claim in looked]))
     cells = [
-        wilson(sum(trial.looked.right for trial in trials), len(trials)),
+        wilson(sum(claim.right for claim in looked), len(trials)),
         wilson(sum(trial.fixed[most].right for trial in trials), len(trials)),
+        wilson(sum(claim.named_wrongly for claim in looked), sum(claim.exact for claim in looked)),
         f"{mean:.1f}",
         f"{1 - mean / most:.0%}",
     ]

@@ -14,12 +14,10 @@ from calibration_cases import MARGIN, Case
 from known_families import KnownCurve
 from known_truth import NADEAU_BENGIO, KnownDraw
 
-from rfcx_lab.verdict import Curves, JudgeConfig, LadderVerdict, OnsetConfig, Verdict, find_onset, judge_ladder, rungs
-from rfcx_lab.verdict.crossfit import rises_to_the_end
-from rfcx_lab.verdict.intervals import OpenInterval, mean_interval
+from rfcx_lab.verdict import JudgeConfig, LadderVerdict, OnsetConfig, Verdict, find_onset, judge_ladder, rungs
+from rfcx_lab.verdict.intervals import OpenInterval
 from rfcx_lab.verdict.looks import Look, plan_looks
 from rfcx_lab.verdict.onset import Values
-from rfcx_lab.verdict.rungs import judge_rung
 
 REPEATS = (4, 6, 8, 12)
 LOOKS = plan_looks(4, 12)
@@ -35,6 +33,7 @@ class Claim:
     established: bool
     truth: int | None
     repeats: int  # judged
+    false_at_best: bool = False  # whether one of the claims of the other question, the best checkpoint, is false
 
     @property
     def exact(self) -> bool:
@@ -90,8 +89,8 @@ class LadderTrial:
     """One simulated ladder, judged in several ways."""
 
     fixed: dict[int, Claim]  # at the full level, by number of repeats
-    looked: Claim  # with planned looks, at the first that established something or at the last
-    peeked: Claim  # the same looks, each at the full level: what they are planned for
+    looked: Claim | None  # with planned looks, at the first that established something or at the last
+    peeked: Claim | None  # the same looks, each at the full level: what they are planned for
 
 
 def generator(case: Case, *, seed: int, index: int) -> np.random.Generator:
@@ -117,8 +116,10 @@ def try_ladder(
     drawn = case.ladder.draw(generator(case, seed=seed, index=index), most)
 
     def claim(count: int, alpha: float = FULL) -> Claim:
-        point = judge(case, drawn, repeats=count, alpha=alpha).begins_to_overfit.trained_to_the_end
-        return Claim(point.bound, point.index, point.established, case.truth, count)
+        verdict = judge(case, drawn, repeats=count, alpha=alpha)
+        point = verdict.begins_to_overfit.trained_to_the_end
+        at_best = case.is_false_at_best([rung.state_at_best for rung in verdict.rungs])
+        return Claim(point.bound, point.index, point.established, case.truth, count, at_best)
 
     with _each_onset_once():
         fixed = {count: claim(count) for count in repeats}
@@ -141,14 +142,15 @@ def _each_onset_once() -> Iterator[None]:
         yield
 
 
-def _first_established(claims: Sequence[Claim]) -> Claim:
-    return next((claim for claim in claims if claim.established), claims[-1])
+def _first_established(claims: Sequence[Claim]) -> Claim | None:
+    return next((claim for claim in claims if claim.established), claims[-1] if claims else None)
 
 
 @dataclass(frozen=True)
 class Bracket:
     """An interval and the two truths it can be held against: of all data sets, and of the data drawn."""
 
+    point: float
     low: float
     high: float
     population: float
@@ -169,7 +171,7 @@ class RungTrial:
     """Intervals of one simulated rung; None where there was none at all."""
 
     onset: Bracket | None  # of the median epoch
-    rise: Bracket | None  # log of the last loss over the lowest
+    rise: Bracket | None  # of the last loss over the lowest, a share of that
 
 
 def try_rung(case: Case, *, seed: int, index: int, repeats: int) -> RungTrial:
@@ -179,20 +181,12 @@ def try_rung(case: Case, *, seed: int, index: int, repeats: int) -> RungTrial:
     known = rung.given_shared(drawn.shared[0], correlation=case.ladder.correlation)
     # An onset is a whole epoch: the truth is rounded as the curve's last minimiser is.
     onset = _bracket(summary.onset_epoch, population=round(rung.onset), given_shared=round(known.onset))
-    rise = _rise_interval(case, drawn.curves["rung 0"])
-    return RungTrial(onset, _bracket(rise, population=rung.rise, given_shared=known.rise))
-
-
-def _rise_interval(case: Case, fits: Sequence[Curves]) -> OpenInterval | None:
-    """The interval by which a ladder's verdict judges the rung's log rise."""
-    config = JudgeConfig(margin=MARGIN)
-    rung = judge_rung(fits, case.ladder.order[0], index=0, epochs=fits[0].epochs, config=config)
-    rises = rises_to_the_end([fit.level for fit in rung.fits.values()])
-    return mean_interval(rises, validation_fraction=NADEAU_BENGIO, confidence=config.confidence)
+    rise = _bracket(summary.rise, population=math.expm1(rung.rise), given_shared=math.expm1(known.rise))
+    return RungTrial(onset, rise)
 
 
 def _bracket(interval: OpenInterval | None, *, population: float, given_shared: float) -> Bracket | None:
     if interval is None:
         return None
     low, high = (end if end is not None else side * math.inf for end, side in zip(interval[1:], (-1, 1), strict=True))
-    return Bracket(low, high, population, given_shared)
+    return Bracket(interval[0], low, high, population, given_shared)

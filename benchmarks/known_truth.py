@@ -90,6 +90,10 @@ class KnownRung:
         """Epochs of the fits' minima, not rounded."""
         return np.clip(self.onset * np.exp(self.spread.onset * scores), _EARLIEST, _LATEST * self.epochs)
 
+    def lowest(self) -> float:
+        """True log of the lowest loss, noise included: what the best checkpoint reaches, on average."""
+        return _mean_lowest(self)
+
     def given_shared(self, shared: NDArray[np.float64], *, correlation: float) -> KnownTruth:
         """Give what repeats on these data, `shared` `(4,)`, would come to if there were no end of them."""
         scores = math.sqrt(correlation) * shared[:, None] + math.sqrt(1 - correlation) * _population()
@@ -173,6 +177,13 @@ def _population() -> NDArray[np.float64]:
     """Standard normal scores that stand for all repeats: balanced, so that their means and medians are 0."""
     half = np.random.default_rng(1).normal(size=(_PARAMETERS, 2000))
     return np.concatenate([half, -half], axis=1)
+
+
+@cache
+def _mean_lowest(rung: KnownRung) -> float:
+    rng, scores = np.random.default_rng(2), _population()
+    noisy = rung.trends(scores) + np.array([rung.noise.draw(rng, rung.epochs) for _ in range(scores.shape[1])])
+    return float(noisy.min(axis=1).mean())
 
 
 @cache
