@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from scipy import stats
 
 from rfcx_lab.verdict.intervals import OpenInterval
@@ -148,11 +148,8 @@ def _repeats_wanted(
     point, below, above = interval[0], interval[0] - interval[1], interval[2] - interval[0]
     overlap = validation_fraction / (1 - validation_fraction)
 
-    def reach(repeats: int) -> float:
-        return float(stats.t.ppf(1 - alpha / 2, df=repeats - 1)) * math.sqrt(1 / repeats + overlap)
-
-    for repeats in range(count + 1, _MOST_REPEATS + 1):
-        shrunk = reach(repeats) / reach(count)
-        if point - shrunk * below > yes_above or point + shrunk * above < no_below:
-            return repeats
-    return None
+    counts = np.arange(count, max(count, _MOST_REPEATS) + 1)
+    reach = stats.t.ppf(1 - alpha / 2, df=counts - 1) * np.sqrt(1 / counts + overlap)
+    shrunk = reach[1:] / reach[0]
+    clears = (point - shrunk * below > yes_above) | (point + shrunk * above < no_below)
+    return int(counts[1 + int(np.argmax(clears))]) if clears.any() else None
