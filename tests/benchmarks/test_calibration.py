@@ -46,6 +46,7 @@ def test_simulations_do_not_depend_on_how_many_there_are_or_on_the_processes():
     ("truth", "bound", "index", "right"),
     [
         (1, "exact", 1, True), (1, "exact", 2, False), (1, "at_or_below", 0, False), (1, "above", 2, False),
+        (1, "at_or_below", 1, False),
         (0, "at_or_below", 0, True), (0, "exact", 1, False), (None, "above", 2, True), (None, "exact", 2, False),
         (None, "at_or_below", 0, False),
     ],
