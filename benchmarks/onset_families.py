@@ -50,10 +50,10 @@ def _turning(low: float, high: float, *, most_noise: float) -> Callable[[np.rand
 
 def _spiky_turn(rng: np.random.Generator) -> Pair:
     train, val = _turning(0.1, 0.5, most_noise=0.01)(rng)
-    return train, val + _spikes(rng, train, val)
+    return train, val + draw_spikes(rng, train, val)
 
 
-def _spikes(rng: np.random.Generator, train: Series, val: Series) -> Series:
+def draw_spikes(rng: np.random.Generator, train: Series, val: Series) -> Series:
     """One epoch in 10 to 40 stands out by up to half of the plot's height."""
     struck = rng.uniform(size=len(val)) < rng.uniform(0.025, 0.1)
     return np.asarray(struck * rng.exponential(0.2, len(val)) * plot_height(train, val))
@@ -133,7 +133,7 @@ def _wandering(draw: Callable[[np.random.Generator], Pair]) -> Callable[[np.rand
 
 def _spiky_plateau(rng: np.random.Generator) -> Pair:
     train, val = _plateau(rng, high=0.01)
-    return train, val + _spikes(rng, train, val)
+    return train, val + draw_spikes(rng, train, val)
 
 
 def _unstable(rng: np.random.Generator) -> Pair:

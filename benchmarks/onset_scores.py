@@ -42,14 +42,20 @@ class Outcome:
         return (self.ruling.alarm or len(self.history.val)) - self.best
 
 
-def wilson(hits: int, total: int) -> str:
-    """Format a share with its 95 % interval (Wilson 1927)."""
-    if not total:
-        return "–"
+def wilson_interval(hits: int, total: int) -> tuple[float, float]:
+    """95 % interval of a share (Wilson 1927)."""
     z, share = 1.96, hits / total
     centre = (share + z**2 / (2 * total)) / (1 + z**2 / total)
     reach = z * math.sqrt(share * (1 - share) / total + z**2 / (4 * total**2)) / (1 + z**2 / total)
-    return f"{share:.3f} [{max(centre - reach, 0):.3f}, {min(centre + reach, 1):.3f}]"
+    return max(centre - reach, 0.0), min(centre + reach, 1.0)
+
+
+def wilson(hits: int, total: int) -> str:
+    """Format a share with its 95 % interval."""
+    if not total:
+        return "–"
+    low, high = wilson_interval(hits, total)
+    return f"{hits / total:.3f} [{low:.3f}, {high:.3f}]"
 
 
 def confusion(outcomes: Sequence[Outcome], *, overfit: bool) -> tuple[int, int, int]:

@@ -55,6 +55,7 @@ class JudgedFit:
     curves: Curves
     verdict: Verdict
     level: Series  # (epochs,)
+    window: int  # epochs that it is smoothed over
 
     @property
     def best(self) -> float:
@@ -155,16 +156,17 @@ def judge_rung(curves: Sequence[Curves], info: RungInfo, *, index: int, epochs: 
         complete = curve.failure is None and curve.epochs == epochs
         statuses[verdict.status if complete else UNDETERMINED] += 1
         if complete and verdict.cause in (None, TOO_NOISY):
-            fits[curve.repeat] = JudgedFit(curve, verdict, _positive_level(curve, info, config))
+            window = smoothing_window(epochs, share=config.onset.smoothing)
+            fits[curve.repeat] = JudgedFit(curve, verdict, _positive_level(curve, info, window=window), window)
     ordered = {status: statuses[status] for status in STATUSES if statuses[status]}
     return JudgedRung(info, index, dict(sorted(fits.items())), ordered, len(curves))
 
 
-def _positive_level(curves: Curves, info: RungInfo, config: JudgeConfig) -> Series:
+def _positive_level(curves: Curves, info: RungInfo, *, window: int) -> Series:
     values = np.array(curves.val_loss)
     if values.min() <= 0:
         raise LabError(f"Rung {info.name}: a ladder is judged by ratios of losses, which must be above 0.")
-    return smooth(values, window=smoothing_window(len(values), share=config.onset.smoothing))
+    return smooth(values, window=window)
 
 
 def summarise_rung(rung: JudgedRung, *, validation_fraction: float, confidence: float) -> RungVerdict:
@@ -199,6 +201,16 @@ def summarise_rung(rung: JudgedRung, *, validation_fraction: float, confidence: 
 
 
 def median_onset(rung: JudgedRung, *, confidence: float) -> intervals.OpenInterval | None:
-    """Median onset epoch over the fits that are not undetermined."""
-    onsets = [fit.onset for fit in rung.fits.values() if fit.verdict.status != UNDETERMINED]
-    return intervals.median_interval(onsets, confidence=confidence)
+    """Median onset epoch over the fits that are not undetermined.
+
+    A minimum of a smoothed curve lies up to half the smoothing window off that of the curve, to the side that is
+    flatter, and in all fits to the same: the interval is wider by so much at either end.
+    """
+    fits = [fit for fit in rung.fits.values() if fit.verdict.status != UNDETERMINED]
+    interval = intervals.median_interval([fit.onset for fit in fits], confidence=confidence)
+    if interval is None:
+        return None
+    middle, low, high = interval
+    half = (fits[0].window - 1) / 2
+    last = float(len(fits[0].level))
+    return middle, None if low is None else max(low - half, 1.0), None if high is None else min(high + half, last)
