@@ -23,7 +23,6 @@ NONE = "no frontier"
 WRONG = 0.05  # share of the observations beside the frontier with the wrong sign
 WRONG_NOISY = 0.2
 _FEWEST_CROSSED = 0.6  # share of the columns that a drawn frontier must run through
-_FARTHEST = 0.5  # a recorded fit is used so often, at least, before one is used again
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import optuna
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from rfcx_lab.lab.space import Space
 from rfcx_lab.verdict.frontier import Frontier, FrontierConfig, estimate_frontier
 from rfcx_lab.verdict.level_set import Observation
 
-DIRECTION = "minimize"  # of a study
+DIRECTION = StudyDirection.MINIMIZE  # of a study
 CELL = "rfcx_lab:cell"  # system attribute: the architecture, known before any parameter is suggested
 _MARGINS, _FAILURE = "margins", "failure"  # user attributes
 
