@@ -40,7 +40,7 @@ def frontier_in_batches(grid: Grid, rng: np.random.Generator) -> Search:
 
 def rows(grid: Grid, rng: np.random.Generator) -> Search:
     """Grid search: cell by cell, column by column."""
-    for cell in range(len(grid.points)):
+    for cell in range(len(grid.points)):  # noqa: UP028
         yield cell
 
 
@@ -85,7 +85,7 @@ def bisection(grid: Grid, rng: np.random.Generator) -> Search:
         for at, cell in enumerate(column)
         if cell not in seen
     }
-    for cell in sorted(gaps, key=lambda cell: gaps[cell]):
+    for cell in sorted(gaps, key=lambda cell: gaps[cell]):  # noqa: UP028
         yield cell
 
 
