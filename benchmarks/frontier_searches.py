@@ -114,7 +114,7 @@ def _over_stairs(values: dict[int, list[float]], deep: int, wide: int) -> Array:
         beyond.flat[cell], before.flat[cell] = log_ndtr(score), log_ndtr(-score)
     steps = np.arange(wide + 1)[:, None] <= np.arange(wide)[None, :]  # (threshold, cell): beyond
     logs = (steps @ beyond[:, :, None] + ~steps @ before[:, :, None])[..., 0]  # (column, threshold)
-    likelihood = np.exp(logs - logs.max(axis=1, keepdims=True))
+    likelihood = np.exp(np.maximum(logs - logs.max(axis=1, keepdims=True), -50.0))
     forward, backward = likelihood.copy(), np.ones_like(likelihood)
     for place in range(1, deep):  # a deeper column's threshold is no higher
         forward[place] *= np.cumsum(forward[place - 1][::-1])[::-1]

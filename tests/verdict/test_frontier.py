@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -45,7 +46,7 @@ def search(margins: np.ndarray, *, sd: float, seed: int, trials: int = 40) -> tu
 def beside(margins: np.ndarray) -> set[int]:
     cells = set()
     for column in GRID.columns:
-        for a, b in zip(column, column[1:], strict=False):
+        for a, b in pairwise(column):
             if (margins[a] > 0) != (margins[b] > 0):
                 cells |= {a, b}
     return cells

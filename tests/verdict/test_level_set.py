@@ -35,7 +35,9 @@ def test_it_is_scikit_learn_s_gaussian_process(monkeypatch: pytest.MonkeyPatch) 
     means = np.array([np.mean(o.margins) for o in observations])
     height = 1.5**2 * np.mean(means**2)
     # The level and the slopes about the centre, as kernels of scikit-learn on centred points.
-    kernel = ConstantKernel(height) * (ConstantKernel(1.0) + 4.0 * DotProduct(0.0, "fixed") + Matern([0.8, 0.8], nu=2.5))
+    kernel = ConstantKernel(height) * (
+        ConstantKernel(1.0) + 4.0 * DotProduct(0.0, "fixed") + Matern([0.8, 0.8], nu=2.5)
+    )
     noise = pool_noise(observations) ** 2 / 3
     process = GaussianProcessRegressor(kernel, alpha=noise, optimizer=None)
     process.fit(grid.points[[0, 7, 12, 19]] - 0.5, means)
