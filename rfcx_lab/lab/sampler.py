@@ -26,7 +26,10 @@ from rfcx_lab.verdict.frontier import FrontierConfig, estimate_frontier
 
 
 def is_done(study: optuna.Study, space: Space) -> bool:
-    """Whether the study's sampler has nothing left to ask for; always False for one that is not of this project."""
+    """Whether there is nothing to ask for; what is still being fitted may yet be told, and change that.
+
+    TPE always has something: whoever uses it sets a number of trials.
+    """
     return isinstance(study.sampler, CellSampler) and study.sampler.is_done(sort_trials(study.get_trials(), space))
 
 
@@ -133,7 +136,7 @@ def _frontier(space: Space, seed: int, config: FrontierConfig, repeats: int) -> 
 
     def done(history: History) -> bool:
         observations = history.observations
-        if len(set(history.failed)) == len(space.cells):
+        if len({*history.pending, *history.failed}) == len(space.cells):
             return True
         return bool(observations) and estimate_frontier(space.grid, observations, config=config).settled
 
@@ -145,7 +148,7 @@ def _in_order(space: Space, order: Sequence[int]) -> CellSampler:
     return CellSampler(
         space,
         choose=lambda history: next((cell for cell in order if cell not in history.seen), None),
-        done=lambda history: len(history.seen - set(history.pending)) == len(space.cells),
+        done=lambda history: len(history.seen) == len(space.cells),
     )
 
 

@@ -125,6 +125,17 @@ def test_trials_asked_for_side_by_side_never_meet(name: str, told: int, tmp_path
     assert len(set(side_by_side)) == 6 and None not in side_by_side
 
 
+@pytest.mark.parametrize("name", OWN)
+def test_more_workers_than_cells_are_no_reason_to_ask_twice(name: str) -> None:
+    study, asked = open_study(name), []
+    while not is_done(study, SPACE):
+        asked += ask(study)
+    assert len({SPACE.find(architecture) for _, architecture in asked}) == len(asked) == len(SPACE.cells)
+    for trial, architecture in asked:
+        tell_margins(study, trial, margins(architecture))
+    assert is_done(study, SPACE)
+
+
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_a_seed_decides_all(name: str) -> None:
     first, again, other = (drive(open_study(name, seed=seed), batch=2, most=20) for seed in (1, 1, 2))
@@ -201,7 +212,6 @@ def test_what_can_t_be_fitted_is_not_asked_for_again(name: str) -> None:
 def test_a_space_where_nothing_can_be_fitted_ends_the_search() -> None:
     study = open_study("frontier")
     for trial, _ in ask(study, count=len(SPACE.cells)):
-        assert not is_done(study, SPACE)
         tell_failure(study, trial, "out of memory")
     assert is_done(study, SPACE)
     assert estimate_study(study, SPACE) is None
