@@ -27,7 +27,7 @@ class FrontierConfig:
         LabError: a value lies out of its range.
     """
 
-    confidence: float = 0.9  # probability of its sign from which a cell is sure
+    confidence: float = 0.95  # probability of its sign from which a cell is sure
     tolerance: int = 1  # cells on either side of the frontier that may stay unsure; 1: the two beside it
     persistence: int = 3  # trials in a row after which it has to be known
     overlap: float = 0.0  # validation rows over training rows: what repeats have in common, averaging does not remove
