@@ -1,8 +1,8 @@
 """What observations on a grid of architectures tell of the overfit margin in every cell of it.
 
 A Gaussian process (Rasmussen and Williams 2006) over the capacity axes, with scikit-learn's Matern kernel. Its length
-scales and its height are not fitted but averaged over, weighted by their evidence: a handful of observations does not
-tell them, and the best guess alone makes the posterior too sure.
+scales, its height and its slope are not fitted but averaged over, weighted by their evidence: a handful of observations
+does not tell them, and the best guess alone makes the posterior too sure.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ _SMOOTHNESS = 2.5  # nu: twice differentiable
 _LENGTH_SCALES = (0.3, 0.65, 1.4, 3.0)  # of unit axes
 _HEIGHTS = (0.5, 1.0, 2.0)  # standard deviations of the process, in root mean squares of what was observed
 _TREND = 0.5  # a priori variance of the level and of the slopes along the axes, in that of the process
+# What the margin is expected to rise by along the columns, from end to end, in standard deviations of the process:
+# models overfit more as they grow. Data that fall outweigh it.
+_SLOPES = (0.0, 1.0, 2.0)
 _NEGLIGIBLE = 1e-3  # weight of hyper-parameters, in that of the best
 _NO_REPEATS = 0.25  # noise where nothing was repeated, in root mean squares of what was observed
 _LEAST_NOISE = 1e-3  # the same, whatever the repeats say: equal values by chance are no certainty
@@ -55,6 +58,13 @@ class Grid:
         axes = [np.linspace(0, 1, size) if size > 1 else np.array([0.5]) for size in sizes]
         points = np.array(list(product(*axes)))
         return cls(points, tuple(tuple(map(int, row)) for row in np.arange(len(points)).reshape(-1, sizes[-1])))
+
+    @cached_property
+    def rise(self) -> Array:
+        """Place along the axis on which the frontier is sought, `(cells,)`, from -0.5 to 0.5."""
+        column = max(self.columns, key=len)
+        axis = int(np.argmax(self.points[column[-1]] - self.points[column[0]]))
+        return self.points[:, axis] - 0.5
 
     @cached_property
     def correlations(self) -> Array:
@@ -122,15 +132,17 @@ def infer_margins(grid: Grid, observations: Sequence[Observation], *, overlap: f
     among = correlations[:, cells[:, None], cells[None, :]]
     stack = np.concatenate([(height * size) ** 2 * among for height in _HEIGHTS]) + np.diag(variances)
     factors = np.linalg.cholesky(stack)
-    whitened = np.linalg.solve(factors, np.broadcast_to(means[:, None], (len(stack), len(means), 1)))[..., 0]
-    evidence = -0.5 * np.sum(whitened**2, axis=1) - np.sum(np.log(np.diagonal(factors, axis1=1, axis2=2)), axis=1)
+    heights = np.repeat(_HEIGHTS, len(correlations)) * size
+    expected = heights[:, None, None] * np.outer(grid.rise, _SLOPES)  # (kernels, cells, slopes)
+    whitened = np.linalg.solve(factors, means[:, None] - expected[:, cells])  # (kernels, observed, slopes)
+    determinants = np.sum(np.log(np.diagonal(factors, axis1=1, axis2=2)), axis=1)
+    evidence = -0.5 * np.sum(whitened**2, axis=1) - determinants[:, None]
     weights = np.exp(evidence - evidence.max())
-    kept = np.flatnonzero(weights > _NEGLIGIBLE)
-    weights = weights[kept] / weights[kept].sum()
-    scales = (np.repeat(_HEIGHTS, len(correlations))[kept] * size) ** 2
-    prior = scales[:, None, None] * correlations[kept % len(correlations)]
+    kept, slope = np.nonzero(weights > _NEGLIGIBLE)
+    weights = weights[kept, slope] / weights[kept, slope].sum()
+    prior = heights[kept, None, None] ** 2 * correlations[kept % len(correlations)]
     gains = np.linalg.solve(factors[kept], prior[:, cells, :])  # (kept, observed, cells)
-    centres = np.einsum("ko,koc->kc", whitened[kept], gains)
+    centres = expected[kept, :, slope] + np.einsum("ko,koc->kc", whitened[kept, :, slope], gains)
     spreads = prior - np.swapaxes(gains, 1, 2) @ gains
     mean = weights @ centres
     apart = centres - mean

@@ -28,6 +28,7 @@ def test_it_is_scikit_learn_s_gaussian_process(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(level_set, "_LENGTH_SCALES", (0.8,))
     monkeypatch.setattr(level_set, "_HEIGHTS", (1.5,))
     monkeypatch.setattr(level_set, "_TREND", 1.0)
+    monkeypatch.setattr(level_set, "_SLOPES", (2.0,))
     grid = Grid.regular(4, 5)
     observations = look([0, 7, 12, 19], slope(grid), sd=0.05)
     found = infer_margins(grid, observations)
@@ -40,14 +41,16 @@ def test_it_is_scikit_learn_s_gaussian_process(monkeypatch: pytest.MonkeyPatch) 
     )
     noise = pool_noise(observations) ** 2 / 3
     process = GaussianProcessRegressor(kernel, alpha=noise, optimizer=None)
-    process.fit(grid.points[[0, 7, 12, 19]] - 0.5, means)
+    expected = 2.0 * math.sqrt(height) * (grid.points[:, 1] - 0.5)
+    process.fit(grid.points[[0, 7, 12, 19]] - 0.5, means - expected[[0, 7, 12, 19]])
     mean, covariance = process.predict(grid.points - 0.5, return_cov=True)
-    np.testing.assert_allclose(found.mean, mean, atol=1e-8)
+    np.testing.assert_allclose(found.mean, expected + mean, atol=1e-8)
     np.testing.assert_allclose(found.covariance, covariance, atol=1e-8)
 
 
 def test_hyper_parameters_are_averaged_over_with_what_they_disagree_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(level_set, "_HEIGHTS", (1.0,))
+    monkeypatch.setattr(level_set, "_SLOPES", (0.0,))
     observations = look([0, 2, 4], 2 * slope(Grid.regular(2, 5)), sd=0.02)
     alone = []
     for scales in ((0.2,), (2.0,), (0.2, 2.0)):
@@ -61,6 +64,15 @@ def test_hyper_parameters_are_averaged_over_with_what_they_disagree_on(monkeypat
     for cell in range(5):
         squares = share * (short.sd**2 + short.mean**2) + (1 - share) * (long.sd**2 + long.mean**2)
         assert both.sd[cell] ** 2 == pytest.approx((squares - both.mean**2)[cell], rel=1e-6, abs=1e-12)
+
+
+def test_a_rise_with_size_is_expected_until_the_data_say_otherwise() -> None:
+    grid = Grid.regular(2, 6)
+    middle = [Observation(cell, (-0.1, 0.0, 0.1)) for cell in (2, 3)]
+    assert infer_margins(grid, middle).overfit[5] > 0.56 > 0.44 > infer_margins(grid, middle).overfit[0]
+    falling = look([0, 2, 3, 5, 8], 0.4 * (0.5 - grid.points[:, 1]), sd=0.03)
+    found = infer_margins(grid, falling)
+    assert found.overfit[0] > 0.95 and found.overfit[5] < 0.05
 
 
 def test_noise_is_pooled_over_cells() -> None:
