@@ -138,17 +138,48 @@ def infer_margins(grid: Grid, observations: Sequence[Observation], *, overlap: f
     determinants = np.sum(np.log(np.diagonal(factors, axis1=1, axis2=2)), axis=1)
     evidence = -0.5 * np.sum(whitened**2, axis=1) - determinants[:, None]
     weights = np.exp(evidence - evidence.max())
-    kept, slope = np.nonzero(weights > _NEGLIGIBLE)
-    weights = weights[kept, slope] / weights[kept, slope].sum()
-    prior = heights[kept, None, None] ** 2 * correlations[kept % len(correlations)]
-    gains = np.linalg.solve(factors[kept], prior[:, cells, :])  # (kept, observed, cells)
-    centres = expected[kept, :, slope] + np.einsum("ko,koc->kc", whitened[kept, :, slope], gains)
-    spreads = prior - np.swapaxes(gains, 1, 2) @ gains
-    mean = weights @ centres
-    apart = centres - mean
-    covariance = np.einsum("k,kcd->cd", weights, spreads) + (weights[:, None] * apart).T @ apart
-    sds = np.sqrt(np.maximum(np.diagonal(spreads, axis1=1, axis2=2), 1e-18))
-    return Posterior(mean, covariance, weights @ ndtr(centres / sds), noise)
+    weights[weights < _NEGLIGIBLE] = 0.0
+    weights /= weights.sum()
+    kept = np.flatnonzero(weights.sum(axis=1))
+    return _mix(
+        grid,
+        cells,
+        weights=weights[kept],
+        heights=heights[kept],
+        choices=kept % len(correlations),
+        expected=expected[kept],
+        factors=factors[kept],
+        whitened=whitened[kept],
+        noise=noise,
+    )
+
+
+def _mix(
+    grid: Grid,
+    cells: NDArray[np.intp],
+    *,
+    weights: Array,  # (kernels, slopes)
+    heights: Array,  # (kernels,)
+    choices: NDArray[np.intp],  # (kernels,), of length scales
+    expected: Array,  # (kernels, cells, slopes)
+    factors: Array,  # (kernels, observed, observed)
+    whitened: Array,  # (kernels, observed, slopes)
+    noise: float,
+) -> Posterior:
+    """Moments of the mixture of what every choice of hyper-parameters says; the slopes share their kernel's spread."""
+    correlations = grid.correlations
+    among = (heights**2)[:, None, None] * correlations[:, cells, :][choices]
+    gains = np.linalg.solve(factors, among)  # (kernels, observed, cells)
+    centres = expected + np.swapaxes(gains, 1, 2) @ whitened  # (kernels, cells, slopes)
+    mean = np.einsum("ks,kcs->c", weights, centres)
+    alone = weights.sum(axis=1)
+    priors = np.bincount(choices, alone * heights**2, minlength=len(correlations))
+    scaled = (np.sqrt(alone)[:, None, None] * gains).reshape(-1, len(mean))
+    apart = (np.sqrt(weights)[:, None, :] * (centres - mean[:, None])).swapaxes(1, 2).reshape(-1, len(mean))
+    covariance = np.tensordot(priors, correlations, axes=1) - scaled.T @ scaled + apart.T @ apart
+    variances = (heights**2)[:, None] * np.diagonal(correlations, axis1=1, axis2=2)[choices] - np.sum(gains**2, axis=1)
+    sds = np.sqrt(np.maximum(variances, 1e-18))
+    return Posterior(mean, covariance, np.einsum("ks,kcs->c", weights, ndtr(centres / sds[:, :, None])), noise)
 
 
 def _summarise(
