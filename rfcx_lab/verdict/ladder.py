@@ -13,6 +13,7 @@ from rfcx_lab.verdict.choice import Recommendation, RemedyEffect, compare_remedy
 from rfcx_lab.verdict.config import JudgeConfig
 from rfcx_lab.verdict.crossfit import excess_over_best_lower, rises_to_the_end
 from rfcx_lab.verdict.curves import Curves
+from rfcx_lab.verdict.looks import tell_plan
 from rfcx_lab.verdict.rungs import (
     CAPACITY,
     REMEDY,
@@ -23,7 +24,7 @@ from rfcx_lab.verdict.rungs import (
     median_onset,
     summarise_rung,
 )
-from rfcx_lab.verdict.turning import ABOVE, NO, Evaluation, TurningPoint, evaluate, locate
+from rfcx_lab.verdict.turning import ABOVE, NO, Evaluation, TurningPoint, evaluate, locate, wanted_repeats
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ class LadderVerdict:
         """Give dicts, lists and scalars that strict JSON can hold."""
         document = _plain(asdict(self))
         assert isinstance(document, dict)
+        for point in document["begins_to_overfit"].values():
+            del point["repeats_wanted"]  # the reason says it in words
         return document
 
 
@@ -101,7 +104,7 @@ def judge_ladder(
     remedies = tuple(
         compare_remedy(rung, against=capacity[-1], **options) for rung in rungs if rung.info.role == REMEDY
     )
-    return LadderVerdict(answer, epochs, tuple(summaries), turning, recommended, remedies)
+    return tell_plan(LadderVerdict(answer, epochs, tuple(summaries), turning, recommended, remedies), judge)
 
 
 def _check(curves: Mapping[str, Sequence[Curves]], order: Sequence[RungInfo], config: JudgeConfig) -> None:
@@ -163,11 +166,12 @@ def _turning_point(
 ) -> TurningPoint:
     place = locate(evaluations)
     reason = sentence.explain(evaluations, place, question, capacity)
+    wanted = wanted_repeats(evaluations)
     if place.position is None:
-        return TurningPoint(None, None, place.bound, None, place.established, reason)
+        return TurningPoint(None, None, place.bound, None, place.established, reason, wanted)
     rung = capacity[place.position]
     epoch = None if place.bound == ABOVE else median_onset(rung, confidence=config.confidence)
-    return TurningPoint(rung.info.name, rung.index, place.bound, epoch, place.established, reason)
+    return TurningPoint(rung.info.name, rung.index, place.bound, epoch, place.established, reason, wanted)
 
 
 def _plain(value: Any) -> Any:

@@ -47,6 +47,7 @@ class TurningPoint:
     epoch: OpenInterval | None  # the rung's median onset; None where it has none or the point lies above
     established: bool
     reason: str
+    repeats_wanted: int | None  # None: established, or no number of repeats would do
 
 
 def evaluate(
@@ -98,6 +99,13 @@ def locate(evaluations: Sequence[Evaluation]) -> Place:
     if with_it:
         return Place(len(states) - with_it, AT_OR_BELOW, False)
     return Place(None, NONE, False)
+
+
+def wanted_repeats(evaluations: Sequence[Evaluation]) -> int | None:
+    """Repeats that would settle every open rung, if means and spread stay; None where none is open or none would do."""
+    wanted = [rung.wanted for rung in evaluations if rung.state == OPEN]
+    known = [count for count in wanted if count is not None]
+    return max(known) if known and len(known) == len(wanted) else None
 
 
 def _leading(states: Sequence[str], state: str) -> int:
