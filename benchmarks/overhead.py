@@ -20,6 +20,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from rfcx_lab.model.backend import prepare_process, start_keras
 
@@ -35,6 +36,7 @@ from rfcx_lab.data.splits import Split
 from rfcx_lab.features.cache import WindowStore
 from rfcx_lab.lab import ladder
 from rfcx_lab.lab.fits import FitSpec
+from rfcx_lab.lab.fitting import Fitter
 from rfcx_lab.lab.tracking import Tracker
 from rfcx_lab.lab.work import Job, train
 from rfcx_lab.model import compiled
@@ -184,21 +186,18 @@ def _driver_seconds(runs: Path, *, length: float, epochs: int, repeats: int) -> 
     assert isinstance(config, Config)
     config = replace(config, training=replace(config.training, epochs=epochs, learning_rate=length / epochs))
     spent: list[float] = []
-    original = ladder._fit_missing
+    original = Fitter.fit
 
-    def timed(engine: Any, *arguments: Any) -> Any:
-        engine._connect()  # workers start once per study, not once per fit
+    def timed(self: Any, specs: Any) -> Any:
+        self.engine._connect()  # workers start once per study, not once per fit
         begin = time.process_time()
         try:
-            return original(engine, *arguments)
+            return original(self, specs)
         finally:
             spent.append(time.process_time() - begin)
 
-    vars(ladder)["_fit_missing"] = timed
-    try:
+    with patch.object(Fitter, "fit", timed):
         ladder.climb_ladder(config, runs / "out", fit=waiting_fit)
-    finally:
-        vars(ladder)["_fit_missing"] = original
     return spent[0] / (4 * repeats)
 
 

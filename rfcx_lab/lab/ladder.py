@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -15,22 +14,22 @@ from filelock import FileLock, Timeout
 from omegaconf import OmegaConf
 
 from rfcx_lab.config import Config
-from rfcx_lab.console import progress, say
+from rfcx_lab.console import say
 from rfcx_lab.errors import LabError
 from rfcx_lab.files import full_disk_said, sweep
 from rfcx_lab.lab.answer import build_answer, describe_test
-from rfcx_lab.lab.checks import judge_config
+from rfcx_lab.lab.checks import plan_of
 from rfcx_lab.lab.engine import Engine, Failure, open_engine
-from rfcx_lab.lab.estimate import describe_cost
-from rfcx_lab.lab.fits import FitSpec, FitStore
+from rfcx_lab.lab.fits import FitStore
+from rfcx_lab.lab.fitting import Fitter
+from rfcx_lab.lab.looks import climb_looks
 from rfcx_lab.lab.study import Study, prepare_study
 from rfcx_lab.lab.tracking_store import forgiving
 from rfcx_lab.lab.view import StudyView
-from rfcx_lab.lab.work import FitFunction, Job, measure, train, warm_up
+from rfcx_lab.lab.work import FitFunction, Job, measure, warm_up
 from rfcx_lab.model.fit import fit_rung
 from rfcx_lab.report.files import write_report
-from rfcx_lab.verdict import Curves, LadderVerdict, find_onset, judge_ladder
-from rfcx_lab.verdict.record import LadderRecord
+from rfcx_lab.verdict import LadderVerdict
 
 
 @dataclass(frozen=True)
@@ -57,11 +56,11 @@ def climb_ladder(config: Config, output: Path, *, fit: FitFunction = fit_rung) -
         _sweep(runs)
         study = prepare_study(config, mapper=engine.map)
         with _alone_on(study):
-            if study.missing():
+            if study.up_to(plan_of(config)[0].repeats).missing():
                 engine.prepare(partial(warm_up, fit))  # while this process opens MLflow
             view = StudyView(study, config)
             try:
-                return _climb(engine, study, view, config, output, fit)
+                return _climb(study, Fitter(engine, view, config, store=study.store, fit=fit), view, config, output)
             except BaseException as error:
                 engine.close()  # while the study is ours: another driver must not meet our workers
                 with forgiving():
@@ -69,71 +68,16 @@ def climb_ladder(config: Config, output: Path, *, fit: FitFunction = fit_rung) -
                 raise
 
 
-def _climb(engine: Engine, study: Study, view: StudyView, config: Config, output: Path, fit: FitFunction) -> Climb:
-    failures = _fit_missing(engine, study, view, config, fit)
-    record = _collect(study, failures)
-    verdict = judge_ladder(
-        record.curves,
-        order=record.order,
-        validation_fraction=record.validation_fraction,
-        config=judge_config(config),
-    )
-    test, model = _hold_out_figures(engine, study, verdict, config)
-    document = build_answer(study, verdict, test=test, judge=judge_config(config))
-    written = write_report(output, document, record, study.clips.rejected)
+def _climb(study: Study, fitter: Fitter, view: StudyView, config: Config, output: Path) -> Climb:
+    climbed = climb_looks(study, fitter, view, config)
+    test, model = _hold_out_figures(fitter.engine, climbed.study, climbed.verdict, config)
+    document = build_answer(climbed, test=test)
+    written = write_report(output, document, climbed.record, study.clips.rejected)
     with forgiving():
-        for spec in study.fits:
-            _show_fit(view, spec, record.curves[spec.rung.name][spec.split.repeat], config)
+        for spec in climbed.study.fits:
+            fitter.show(spec)
         view.close(document, files=[*written, *_write_circumstances(config, output)], model=model)
-    return Climb(verdict, document, written)
-
-
-def _fit_missing(engine: Engine, study: Study, view: StudyView, config: Config, fit: FitFunction) -> dict[str, Failure]:
-    """Train what no run has finished; what gave no result is returned by run key, with its reason."""
-    store, missing = FitStore(study.store), study.missing()
-    say(describe_cost(missing, total=len(study.fits), shape=study.input_shape, workers=engine.workers))
-    if not missing:
-        return {}
-
-    def jobs() -> Iterator[Job]:
-        for spec in missing:  # one by one, as workers get free: a run in MLflow begins when its training does
-            run_id = ""
-            with forgiving():
-                run_id = view.open_fit(spec)
-            yield Job(spec, fit, study.store, config.tracking.uri, run_id)
-
-    failures: dict[str, Failure] = {}
-    with progress("Fits", total=len(missing)) as bar:
-        for job, result in engine.run(train, jobs()):
-            note = job.spec.rung.name
-            if isinstance(result, Failure):
-                failures[job.spec.key] = result
-                say(f"{note}, repeat {job.spec.split.repeat}: {result.reason}", style="red")
-            else:
-                curves = store.read_curves(job.spec)
-                note += f", val loss {min(curves.val_loss, default=float('nan')):.2f}"
-                with forgiving():
-                    _show_fit(view, job.spec, curves, config)
-            bar.advance(note=note)
-    return failures
-
-
-def _collect(study: Study, failures: Mapping[str, Failure]) -> LadderRecord:
-    """Curves per rung, in the order of the repeats; a fit without result stands there as failed, without curve."""
-    store, curves = FitStore(study.store), defaultdict(list)
-    for spec in study.fits:
-        if spec.key in failures:
-            fitted = Curves((), (), (), (), repeat=spec.split.repeat, failure=failures[spec.key].reason)
-        else:
-            fitted = store.read_curves(spec)
-        curves[spec.rung.name].append(fitted)
-    if all(fitted.failure for rung in curves.values() for fitted in rung):
-        raise LabError(f"Every fit failed, the first one because: {next(iter(curves.values()))[0].failure}.")
-    return LadderRecord(curves, study.rungs, study.validation_fraction)
-
-
-def _show_fit(view: StudyView, spec: FitSpec, curves: Curves, config: Config) -> None:
-    view.close_fit(spec, curves, find_onset(curves.train_loss, curves.val_loss, config.onset))
+    return Climb(climbed.verdict, document, written)
 
 
 def _hold_out_figures(

@@ -60,6 +60,8 @@ class JudgeConfig:
     margin: float = 0.05  # a rise of the validation loss by less than this share is no overfitting
     confidence: float = 0.95  # of every interval reported
     alpha: float = 0.05  # chance that one of the two questions, over all its rungs, gets a false answer
+    planned_repeats: int | None = None  # the most there may be, where a ladder may be judged on fewer (verdict.looks)
+    nothing_smaller: bool = False  # no rung smaller than the lowest can be built
     onset: OnsetConfig = field(default_factory=OnsetConfig)
 
     def __post_init__(self) -> None:

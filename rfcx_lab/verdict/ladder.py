@@ -13,6 +13,7 @@ from rfcx_lab.verdict.config import JudgeConfig
 from rfcx_lab.verdict.crossfit import excess_interval
 from rfcx_lab.verdict.curves import Curves
 from rfcx_lab.verdict.intervals import to_share
+from rfcx_lab.verdict.looks import tell_plan
 from rfcx_lab.verdict.questions import Question, at_the_best, at_the_end, evaluate_checkpoints, evaluate_ends
 from rfcx_lab.verdict.reason import explain, wanted_repeats
 from rfcx_lab.verdict.remedies import RemedyEffect, compare_remedies
@@ -112,7 +113,7 @@ def judge_ladder(
         epochs=epochs,
         confidence=judge.confidence,
     )
-    return LadderVerdict(answer, epochs, tuple(summaries), turning, recommended, remedies)
+    return tell_plan(LadderVerdict(answer, epochs, tuple(summaries), turning, recommended, remedies), judge)
 
 
 def _check(curves: Mapping[str, Sequence[Curves]], order: Sequence[RungInfo], config: JudgeConfig) -> None:

@@ -71,14 +71,6 @@ def undisturbed(tmp_path_factory) -> Life:
     return Life(document_of(runs), done(runs), seconds, sounds)
 
 
-@pytest.fixture
-def diary(tmp_path, monkeypatch) -> Path:
-    path = tmp_path / "diary"
-    path.touch()
-    monkeypatch.setenv(fakes.DIARY, str(path))
-    return path
-
-
 def finish(runs: Path, **options) -> None:
     """Run a driver to its end."""
     driver = start_driver(runs, **options)

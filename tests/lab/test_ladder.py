@@ -25,14 +25,6 @@ def config(toy_config) -> Config:
     return toy_config(*SIZE)
 
 
-@pytest.fixture
-def diary(tmp_path, monkeypatch) -> Path:
-    path = tmp_path / "diary"
-    path.touch()
-    monkeypatch.setenv(fakes.DIARY, str(path))
-    return path
-
-
 def climb(config: Config, output: Path, fit=fakes.fake_fit) -> Climb:
     return climb_ladder(config, output, fit=fit)
 
