@@ -13,6 +13,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from scipy import special
 
 from rfcx_lab.verdict.intervals import OpenInterval, corrected_reach, mean_interval
 from rfcx_lab.verdict.smoothing import Series
@@ -83,7 +84,8 @@ def excess_interval(
     """Mean excess over the best rung below, a log ratio: point and lower end cross-fitted, upper end over all below.
 
     The upper end is the highest of those against each single lower rung, over the repeats both have; None where one
-    of them shares fewer than 2, as it might be the best. It is never below the point.
+    of them shares fewer than 2, as it might be the best. It is never below the point. The lower end is lowered by what
+    the choice of the best may owe to the recordings that all repeats share, which cross-fitting does not see.
     """
     options = {"validation_fraction": validation_fraction, "confidence": confidence}
     found = mean_interval(excess_over_best_lower(rung, lower), **options)
@@ -91,7 +93,30 @@ def excess_interval(
         return None
     ends = [mean_interval(list(_log_ratios(rung, losses).values()), **options) for losses in lower]
     known = [end[2] for end in ends if end is not None and end[2] is not None]
-    return found[0], found[1], max(found[0], *known) if len(known) == len(ends) else None
+    luck = _shared_luck(lower, **options)
+    low = None if found[1] is None else found[1] - luck
+    return found[0], low, max(found[0], *known) if len(known) == len(ends) else None
+
+
+def _shared_luck(rungs: Sequence[Mapping[int, float]], *, validation_fraction: float, confidence: float) -> float:
+    """How much better the best of equal rungs is expected to look by what all repeats have in common.
+
+    Rungs not credibly worse than the best count as its equals. Of their differences over repeats, half the variance is
+    either's own, and what repeats share is `overlap` times that (Nadeau and Bengio 2003). The highest of k normal
+    values is expected at the quantile (k - 3/8) / (k + 1/4) (Blom 1958).
+    """
+    best = min(rungs, key=lambda losses: float(np.mean(np.log(list(losses.values())))) if losses else math.inf)
+    variances = []
+    for losses in rungs:
+        against = list(_log_ratios(losses, best).values())
+        interval = mean_interval(against, validation_fraction=validation_fraction, confidence=confidence)
+        if losses is not best and interval is not None and interval[1] is not None and interval[1] <= 0:
+            variances.append(float(np.var(against, ddof=1)) / 2)
+    if not variances:
+        return 0.0
+    equals = len(variances) + 1
+    overlap = validation_fraction / (1 - validation_fraction)
+    return float(special.ndtri((equals - 0.375) / (equals + 0.25))) * math.sqrt(overlap * float(np.mean(variances)))
 
 
 def _log_ratios(rung: Mapping[int, float], other: Mapping[int, float]) -> dict[int, float]:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
 from rfcx_lab.errors import LabError
 
@@ -73,14 +73,14 @@ def mean_interval(values: Sequence[float], *, validation_fraction: float, confid
     mean, error = summary
     if error is None:
         return mean, None, None
-    reach = float(stats.t.ppf((1 + confidence) / 2, df=len(values) - 1)) * error
+    reach = float(special.stdtrit(len(values) - 1, (1 + confidence) / 2)) * error
     return mean, mean - reach, mean + reach
 
 
 def corrected_reach(count: int, *, validation_fraction: float, confidence: float) -> float:
     """Half the width of `mean_interval`, in standard deviations of the values; at least 2 of them."""
     overlap = validation_fraction / (1 - validation_fraction)
-    return float(stats.t.ppf((1 + confidence) / 2, df=count - 1)) * math.sqrt(1 / count + overlap)
+    return float(special.stdtrit(count - 1, (1 + confidence) / 2)) * math.sqrt(1 / count + overlap)
 
 
 def mean_p_value(values: Sequence[float], *, validation_fraction: float, least_variance: float = 0.0) -> float | None:

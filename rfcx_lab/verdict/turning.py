@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from rfcx_lab.verdict.intervals import OpenInterval
 
@@ -146,10 +146,9 @@ def _repeats_wanted(
     if interval is None or count < FEWEST_REPEATS or interval[1] is None or interval[2] is None:
         return ENOUGH_REPEATS
     point, below, above = interval[0], interval[0] - interval[1], interval[2] - interval[0]
+    counts = np.arange(count, _MOST_REPEATS + 1)
     overlap = validation_fraction / (1 - validation_fraction)
-
-    counts = np.arange(count, max(count, _MOST_REPEATS) + 1)
-    reach = stats.t.ppf(1 - alpha / 2, df=counts - 1) * np.sqrt(1 / counts + overlap)
-    shrunk = reach[1:] / reach[0]
-    clears = (point - shrunk * below > yes_above) | (point + shrunk * above < no_below)
-    return int(counts[1 + int(np.argmax(clears))]) if clears.any() else None
+    reach = special.stdtrit(counts - 1, 1 - alpha / 2) * np.sqrt(1 / counts + overlap)
+    shrunk = reach / reach[:1]
+    settled = counts[(point - shrunk * below > yes_above) | (point + shrunk * above < no_below)]
+    return int(settled[0]) if len(settled) else None
