@@ -55,7 +55,7 @@ class JudgedFit:
     curves: Curves
     verdict: Verdict
     level: Series  # (epochs,)
-    window: int  # epochs that it is smoothed over
+    window: int = 1  # epochs that it is smoothed over
 
     @property
     def best(self) -> float:
