@@ -103,4 +103,4 @@ def _if_learnt(rung: JudgedRung, evaluation: Evaluation) -> Evaluation:
 
 
 def _level(config: JudgeConfig) -> str:
-    return f"{100 * (1 - config.alpha):.4g} %"
+    return f"{100 * (1 - config.alpha):.6g} %"

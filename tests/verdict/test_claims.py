@@ -50,6 +50,7 @@ def judged(rungs: Sequence[Logs], *, smoothed: bool = True) -> list[JudgedRung]:
                 Curves(tuple(loss), tuple(loss), None, None, repeat=repeat),
                 _VERDICT,
                 smooth(loss, window=3) if smoothed else loss,
+                3 if smoothed else 1,
             )
             for repeat, loss in enumerate(losses)
         }

@@ -243,3 +243,43 @@ def test_rung_that_never_learns_stops_both_sequences() -> None:
     assert top.begins_to_overfit.trained_to_the_end.between == ("rung 1", None)
     assert top.rungs[2].state_at_best == "not_learnt"  # its loss is the worst, which is no overfitting
     validate(top)
+
+
+def test_open_rungs_are_named_by_both_ends() -> None:
+    verdict = ladder([FLAT, Truth(rise=0.06, scale=0.03), Truth(rise=0.06, scale=0.03), Truth(rise=0.6)])
+    point = verdict.begins_to_overfit.trained_to_the_end
+    assert point.between == ("rung 1", "rung 3")
+    assert "between rung 1 and rung 3, which overfits from about epoch" in verdict.answer
+    assert [rung.state for rung in verdict.rungs] == ["does_not", "open", "open", "overfits"]
+    top = verdict.rungs[3].rise
+    assert top is not None and top[1] is not None and top[0] == pytest.approx(0.6, abs=0.05) and top[1] > 0.05
+    validate(verdict)
+
+
+def test_smaller_alpha_establishes_less_and_leaves_the_reported_intervals() -> None:
+    curves = {"a": synthetic.fits(FLAT, repeats=6, rung=0), "b": synthetic.fits(Truth(rise=0.12), repeats=6, rung=1)}
+    order = [RungInfo("a", "capacity", 1), RungInfo("b", "capacity", 2)]
+    usual, strict = (
+        judge_ladder(curves, order=order, validation_fraction=0.25, config=JudgeConfig(alpha=alpha))
+        for alpha in (0.05, 1e-6)
+    )
+    assert usual.begins_to_overfit.trained_to_the_end.established
+    point = strict.begins_to_overfit.trained_to_the_end
+    assert not point.established and point.bound == "none"
+    assert "100 % intervals" not in point.reason and "99.9999 % intervals" in point.reason
+    assert [rung.rise for rung in strict.rungs] == [rung.rise for rung in usual.rungs]
+    with pytest.raises(LabError, match="alpha"):
+        JudgeConfig(alpha=0.0)
+
+
+def test_repeats_missing_on_some_rungs_are_paired_where_both_are() -> None:
+    curves = {f"r{i}": synthetic.fits(t, repeats=6, rung=i) for i, t in enumerate((FLAT, FLAT, RISING))}
+    curves["r0"], curves["r2"] = curves["r0"][2:], curves["r2"][:4]
+    order = [RungInfo(name, "capacity", i) for i, name in enumerate(curves)]
+    verdict = judge_ladder(curves, order=order, validation_fraction=0.25)
+    assert verdict.begins_to_overfit.trained_to_the_end.rung == "r2"
+    curves["r0"] = curves["r0"][-1:]
+    verdict = judge_ladder(curves, order=order, validation_fraction=0.25)
+    assert verdict.rungs[0].state == "open" and "Fewer than 3" in verdict.begins_to_overfit.trained_to_the_end.reason
+    assert verdict.rungs[2].excess is not None and verdict.rungs[2].excess[2] is None  # r0 shares no repeat with r2
+    validate(verdict)
