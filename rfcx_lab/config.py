@@ -105,8 +105,9 @@ class LadderConfig:
     """The rungs, bottom to top, one change at a time, and how often each is climbed."""
 
     rungs: list[RungConfig] = MISSING
-    repeats: int = MISSING
+    repeats: Any = MISSING  # a whole number; or {min: 4, max: 12}: judged on the way too, and stopped once settled
     only: list[str] = field(default_factory=list)  # climb these rungs alone, by name
+    extend: bool = True  # where the lowest rung overfits, add smaller ones below it
     margin: float = 0.05  # a rise of the validation loss by less than this share is no overfitting
 
 

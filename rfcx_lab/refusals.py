@@ -73,6 +73,8 @@ def _check_containers(node: Any, prefix: str = "") -> None:
         value, key = getattr(node, name), prefix + name
         if isinstance(value, str) and value == MISSING:  # what `~key` leaves of a key without a default
             raise LabError(f"{key} is not set; add {key}=… to the command.")
+        if hint is Any:
+            continue
         if (get_origin(hint) is list and not isinstance(value, list)) or is_dataclass(hint) != is_dataclass(value):
             raise LabError(f"{key}={_cut(str(value))}: must be {_in_words(hint)}.")
         for child in value if isinstance(value, list) else [value]:
@@ -86,7 +88,7 @@ def _check_keys(composed: DictConfig) -> None:
         group, _, rest = _plain(key).partition(".")
         schema = OmegaConf.get_type(composed, group) if rest and group in composed else None
         known = _keys(schema, f"{group}.") if is_dataclass(schema) else KEYS
-        if _plain(key) not in known:
+        if _plain(key) not in known and not any(_plain(key).startswith(f"{name}.") for name in _LOOSE):
             deepest = [name for name in there if name.startswith(key)][-1]
             raise LabError(f"{_cut(deepest)}: {_no_such_key(_plain(deepest))}.")
 
@@ -224,3 +226,6 @@ for (_group, _), _node in SCHEMAS.items():
     if _group is not None:
         KEYS |= _keys(_node, f"{_group}.")
 """Every key that some study has."""
+
+_LOOSE = [key for key, hint in KEYS.items() if hint is Any]
+"""Those that take a value of more than one kind, which is checked where it is used."""

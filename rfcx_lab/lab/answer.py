@@ -15,25 +15,24 @@ import numpy as np
 from rfcx_lab import __version__
 from rfcx_lab.data.clips import Clips
 from rfcx_lab.lab.fits import HeldOut
-from rfcx_lab.lab.study import Study
+from rfcx_lab.lab.looks import Climbed
 from rfcx_lab.model.backend import versions as model_versions
-from rfcx_lab.verdict import JudgeConfig, LadderVerdict
 
 SCHEMA = "rfcx_lab/verdict/2"
 _LIBRARIES = ("scikit-learn", "pandas", "scipy", "librosa", "soxr", "mlflow", "distributed")
 
 
-def build_answer(
-    study: Study, verdict: LadderVerdict, *, test: dict[str, Any] | None, judge: JudgeConfig
-) -> dict[str, Any]:
+def build_answer(climbed: Climbed, *, test: dict[str, Any] | None) -> dict[str, Any]:
     """The whole document, checked against its JSON Schema."""
+    study = climbed.study
     document = {
         "schema": SCHEMA,
-        **verdict.to_dict(),
+        **climbed.verdict.to_dict(),
+        "looks": climbed.looks,
         "audit": study.audit.to_dict(),
         "data": describe_data(study.clips),
         "test": test,
-        "judge": asdict(judge),
+        "judge": asdict(climbed.judge),
         "warnings": study.warnings,
         "versions": {
             "python": platform.python_version(),

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import shorten
 
 from rfcx_lab.config import Config, RungConfig, check_finite
 from rfcx_lab.errors import LabError
 from rfcx_lab.features.spectral import check_features
 from rfcx_lab.model.rung import check_rungs
 from rfcx_lab.verdict import JudgeConfig
+from rfcx_lab.verdict.looks import Look, plan_looks
 
 _MOST_REPEATS = 1000
+_LONGEST = 100  # characters of a value
 
 
 def check_config(config: Config) -> list[RungConfig]:
@@ -22,16 +25,14 @@ def check_config(config: Config) -> list[RungConfig]:
     for name in config.ladder.only:
         if name not in names:
             raise LabError(f"ladder.only: there is no rung {name!r}; there are {', '.join(names)}.")
-    training, repeats = config.training, config.ladder.repeats
+    training = config.training
+    plan_of(config)
     for key, value in (
-        ("ladder.repeats", repeats),
         ("training.epochs", training.epochs),
         ("training.batch_size", training.batch_size),
     ):
         if value < 1:
             raise LabError(f"{key}={value}: must be 1 or more.")
-    if repeats > _MOST_REPEATS:
-        raise LabError(f"ladder.repeats={repeats}: must be at most {_MOST_REPEATS}.")
     for key, text in (("name", config.name), ("tracking.experiment", config.tracking.experiment)):
         if not text.strip() or Path(text).name != text or not text.isprintable():
             raise LabError(f"{key}={text!r}: must be a plain name, fit for a folder.")
@@ -52,10 +53,40 @@ def check_config(config: Config) -> list[RungConfig]:
     return climbed
 
 
-def judge_config(config: Config) -> JudgeConfig:
-    """How the ladder is judged; LabError, naming the key, where it can't be."""
+def plan_of(config: Config) -> tuple[Look, ...]:
+    """At how many repeats the ladder is judged; LabError where `ladder.repeats` says nothing of the kind."""
+    repeats = config.ladder.repeats
+    spans = isinstance(repeats, dict) and set(repeats) == {"min", "max"}
+    least, most = (repeats["min"], repeats["max"]) if spans else (repeats, repeats)
+    try:
+        least, most = (int(number) if isinstance(number, str) else number for number in (least, most))
+    except ValueError:
+        least = None
+    if any(type(number) is not int for number in (least, most)):
+        said = shorten(str(repeats), _LONGEST, placeholder=" …")
+        raise LabError(f"ladder.repeats={said}: must be a whole number, or {{min: 4, max: 12}} with two of them.")
+    for number in (least, most):
+        if number < 1:
+            raise LabError(f"ladder.repeats={number}: must be 1 or more.")
+        if number > _MOST_REPEATS:
+            raise LabError(f"ladder.repeats={number}: must be at most {_MOST_REPEATS}.")
+    try:
+        return plan_looks(least, most)
+    except LabError as error:
+        raise LabError(f"ladder.repeats={repeats}: {error}") from error
+
+
+def judge_config(config: Config, look: Look | None = None, *, nothing_smaller: bool = False) -> JudgeConfig:
+    """How the ladder is judged, at a look; LabError, naming the key, where it can't be."""
     if config.ladder.margin < 0:
         raise LabError(f"ladder.margin={config.ladder.margin}: must not be negative.")
     if config.onset.mode != "min":
         raise LabError(f"onset.mode={config.onset.mode}: a ladder is judged by losses, where lower is better: min.")
-    return JudgeConfig(margin=config.ladder.margin, onset=config.onset)
+    plan = plan_of(config)
+    return JudgeConfig(
+        margin=config.ladder.margin,
+        alpha=(look or plan[-1]).alpha,
+        planned_repeats=plan[-1].repeats if len(plan) > 1 else None,
+        nothing_smaller=nothing_smaller,
+        onset=config.onset,
+    )

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -19,19 +18,18 @@ from rfcx_lab.console import say
 from rfcx_lab.errors import LabError
 from rfcx_lab.files import full_disk_said, sweep
 from rfcx_lab.lab.answer import build_answer, describe_test
-from rfcx_lab.lab.checks import judge_config
+from rfcx_lab.lab.checks import plan_of
 from rfcx_lab.lab.engine import Engine, Failure, open_engine
-from rfcx_lab.lab.estimate import describe_cost
 from rfcx_lab.lab.fits import FitStore
 from rfcx_lab.lab.fitting import Fitter
+from rfcx_lab.lab.looks import climb_looks
 from rfcx_lab.lab.study import Study, prepare_study
 from rfcx_lab.lab.tracking_store import forgiving
 from rfcx_lab.lab.view import StudyView
 from rfcx_lab.lab.work import FitFunction, Job, measure, warm_up
 from rfcx_lab.model.fit import fit_rung
 from rfcx_lab.report.files import write_report
-from rfcx_lab.verdict import Curves, LadderVerdict, judge_ladder
-from rfcx_lab.verdict.record import LadderRecord
+from rfcx_lab.verdict import LadderVerdict
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,7 @@ def climb_ladder(config: Config, output: Path, *, fit: FitFunction = fit_rung) -
         _sweep(runs)
         study = prepare_study(config, mapper=engine.map)
         with _alone_on(study):
-            if study.missing():
+            if study.up_to(plan_of(config)[0].repeats).missing():
                 engine.prepare(partial(warm_up, fit))  # while this process opens MLflow
             view = StudyView(study, config)
             try:
@@ -71,39 +69,15 @@ def climb_ladder(config: Config, output: Path, *, fit: FitFunction = fit_rung) -
 
 
 def _climb(study: Study, fitter: Fitter, view: StudyView, config: Config, output: Path) -> Climb:
-    say(
-        describe_cost(
-            fitter.missing(study.fits),
-            total=len(study.fits),
-            shape=study.input_shape,
-            workers=fitter.engine.workers,
-        )
-    )
-    record = _record(study, fitter.fit(study.fits))
-    verdict = judge_ladder(
-        record.curves,
-        order=record.order,
-        validation_fraction=record.validation_fraction,
-        config=judge_config(config),
-    )
-    test, model = _hold_out_figures(fitter.engine, study, verdict, config)
-    document = build_answer(study, verdict, test=test, judge=judge_config(config))
-    written = write_report(output, document, record, study.clips.rejected)
+    climbed = climb_looks(study, fitter, view, config)
+    test, model = _hold_out_figures(fitter.engine, climbed.study, climbed.verdict, config)
+    document = build_answer(climbed, test=test)
+    written = write_report(output, document, climbed.record, study.clips.rejected)
     with forgiving():
-        for spec in study.fits:
+        for spec in climbed.study.fits:
             fitter.show(spec)
         view.close(document, files=[*written, *_write_circumstances(config, output)], model=model)
-    return Climb(verdict, document, written)
-
-
-def _record(study: Study, fitted: Sequence[Curves]) -> LadderRecord:
-    """The curves of the study's fits per rung, in the order of the repeats."""
-    curves = defaultdict(list)
-    for spec, each in zip(study.fits, fitted, strict=True):
-        curves[spec.rung.name].append(each)
-    if all(each.failure for each in fitted):
-        raise LabError(f"Every fit failed, the first one because: {fitted[0].failure}.")
-    return LadderRecord(curves, study.rungs, study.validation_fraction)
+    return Climb(climbed.verdict, document, written)
 
 
 def _hold_out_figures(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ from rfcx_lab.features.cache import Mapper, WindowStore, ensure_windows, locate_
 from rfcx_lab.features.segments import too_short
 from rfcx_lab.features.spectral import empty_mel_bands, frame_count, width
 from rfcx_lab.lab.audit import audit_clips, say_audit
-from rfcx_lab.lab.checks import check_config
+from rfcx_lab.lab.checks import check_config, plan_of
 from rfcx_lab.lab.estimate import REPORT_BYTES, check_disk, fits_bytes
 from rfcx_lab.lab.fits import FitSpec, FitStore
 from rfcx_lab.lab.tracking import Tracker
@@ -32,7 +32,7 @@ _FIT_SEED = 2  # a stream of the study's seed, beside those of the splits
 
 @dataclass(frozen=True)
 class Layout:
-    """Everything a study will fit; its windows need not be there yet. `fits` holds `repeats × rungs`, by repeat."""
+    """Everything a study may fit; its windows need not be there yet. `fits` holds `repeats × rungs`, by repeat."""
 
     clips: Clips
     windows: WindowStore
@@ -65,6 +65,23 @@ class Study(Layout):
     """A study, ready to run: its windows are computed, and audited."""
 
     audit: Audit
+
+    @property
+    def climbed(self) -> list[RungConfig]:
+        """The rungs' architectures, bottom to top."""
+        return [spec.rung for spec in self.fits[: len(self.rungs)]]
+
+    def up_to(self, repeats: int) -> Study:
+        """The same study with its first `repeats` alone."""
+        fits = [spec for spec in self.fits if spec.split.repeat < repeats]
+        return replace(self, splits=self.splits[:repeats], fits=fits)
+
+    def with_rung_below(self, rung: RungConfig) -> Study:
+        """The same study with a rung more, at the bottom, over the same repeats."""
+        added = [replace(spec, rung=rung) for spec in self.fits[:: len(self.rungs)]]
+        info = _rung_info(rung, width=self.input_shape[1], classes=added[0].classes)
+        fits = sorted([*added, *self.fits], key=lambda spec: spec.split.repeat)  # stable: within a repeat bottom to top
+        return replace(self, rungs=[info, *self.rungs], fits=fits)
 
 
 def prepare_study(config: Config, *, mapper: Mapper = map) -> Study:
@@ -116,7 +133,7 @@ def _draw_splits(clips: Clips, config: Config) -> list[Split]:
         clips.labels,
         clips.groups(config.split.group),
         config=config.split,
-        repeats=config.ladder.repeats,
+        repeats=plan_of(config)[-1].repeats,
         seed=config.seed,
         species_names=clips.species_names,
     )
@@ -126,11 +143,12 @@ def _lay_out(clips: Clips, rungs: list[RungConfig], config: Config, warnings: li
     """Splits and fits for `clips`; their windows need not be there yet."""
     splits = _draw_splits(clips, config)
     windows = locate_windows(clips, window=config.window, features=config.features, under=_features(config))
+    inputs = width(config.features) if config.features.time_major else frame_count(config.window, config.features)
     fits = [
         FitSpec(
             rung=rung,
             split=split,
-            seed=_fit_seed(config.seed, split.repeat),
+            seed=fit_seed(config.seed, split.repeat),
             windows=windows,
             labels=clips.labels,
             classes=len(clips.species),
@@ -144,7 +162,7 @@ def _lay_out(clips: Clips, rungs: list[RungConfig], config: Config, warnings: li
         clips=clips,
         windows=windows,
         splits=splits,
-        rungs=_rung_infos(rungs, config, classes=len(clips.species)),
+        rungs=[_rung_info(rung, width=inputs, classes=len(clips.species)) for rung in rungs],
         fits=fits,
         store=Path(config.runs_dir) / "fits",
         warnings=warnings,
@@ -187,30 +205,31 @@ def _feature_warnings(config: Config) -> list[str]:
     ]
 
 
-def _rung_infos(rungs: list[RungConfig], config: Config, *, classes: int) -> list[RungInfo]:
-    inputs = width(config.features) if config.features.time_major else frame_count(config.window, config.features)
-    return [
-        RungInfo(
-            name=rung.name,
-            role=rung.role,
-            trainable_parameters=trainable_parameters(rung, width=inputs, classes=classes),
-        )
-        for rung in rungs
-    ]
+def _rung_info(rung: RungConfig, *, width: int, classes: int) -> RungInfo:
+    return RungInfo(rung.name, rung.role, trainable_parameters(rung, width=width, classes=classes))
 
 
-def _fit_seed(seed: int, repeat: int) -> int:
+def fit_seed(seed: int, repeat: int) -> int:
     """The same on every rung, so that rungs are compared on the same terms."""
     return int(np.random.SeedSequence([seed, _FIT_SEED, repeat]).generate_state(1)[0] >> 1)
 
 
 def _study_key(config: Config, fits: list[FitSpec]) -> str:
-    """What makes two commands the same study: what is fitted, how it is judged, and what it is called."""
+    """What makes two commands the same study: what may be fitted, how it is judged, and what it is called.
+
+    Another number of repeats, or another `min` or `max` of them, is another study: its looks are at other places and
+    spend a level of their own, which they keep only if nobody saw the outcome of others first. It has its own runs in
+    MLflow, and the fits that both have in common, since repeat r is the same in each, are trained once. Rungs that are
+    added follow from the fits, and are no part of it.
+    """
+    ladder, plan = config.ladder, plan_of(config)
     identity = [
         config.name,
         [(spec.key, spec.rung.name, spec.rung.role) for spec in fits],
         signature(config.onset),
-        config.ladder.margin,
+        ladder.margin,
+        *([] if len(plan) == 1 else [{"looks": [look.repeats for look in plan]}]),  # what is as ever keeps its key
+        *([] if ladder.extend else [{"extend": False}]),
     ]
     return hashlib.blake2b(json.dumps(identity).encode(), digest_size=8).hexdigest()
 

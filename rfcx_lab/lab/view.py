@@ -16,7 +16,7 @@ from rfcx_lab.lab.fits import FitSpec
 from rfcx_lab.lab.study import Study
 from rfcx_lab.lab.tracking import Tracker
 from rfcx_lab.lab.tracking_store import answering, forgiving
-from rfcx_lab.verdict import Curves, Verdict
+from rfcx_lab.verdict import Curves, RungInfo, Verdict
 
 _STUDY = "study"
 
@@ -41,15 +41,16 @@ class StudyView:
             self._audit = _audit_summary(study.audit)
             with forgiving():
                 self._tracker.finish(_STUDY, status=None, metrics=self._audit["metrics"], tags=self._audit["tags"])
-            self._rung_runs = {
-                rung.name: self._tracker.open_run(
-                    _rung_node(rung.name),
-                    name=rung.name,
-                    parent=self.study_run,
-                    tags={"level": "rung", "rung": rung.name, "role": rung.role, "index": index},
-                )
-                for index, rung in enumerate(study.rungs)
-            }
+            self._rungs = list(study.rungs)
+            for rung in self._rungs:
+                self._open_rung(rung.name)
+
+    def show_rungs(self, rungs: Sequence[RungInfo]) -> None:
+        """Have the ladder's rungs be these, bottom to top: what was added is opened, what has moved up is told so."""
+        self._rungs = list(rungs)
+        for index, rung in enumerate(rungs):
+            self._open_rung(rung.name)
+            self._tracker.finish(_rung_node(rung.name), status=None, metrics={}, tags={"index": index})
 
     def open_fit(self, spec: FitSpec) -> str:
         """The run id of a fit, for a worker to stream to."""
@@ -62,7 +63,7 @@ class StudyView:
             "status": "running",
         }
         name = f"{spec.rung.name} · {spec.split.repeat}"
-        return self._tracker.open_run(_node(spec), name=name, parent=self._rung_runs[spec.rung.name], tags=tags)
+        return self._tracker.open_run(_node(spec), name=name, parent=self._open_rung(spec.rung.name), tags=tags)
 
     def close_fit(self, spec: FitSpec, curves: Curves, verdict: Verdict) -> None:
         """Complete the fit's curve, summary and status."""
@@ -80,6 +81,7 @@ class StudyView:
 
     def close(self, document: Mapping[str, Any], *, files: Sequence[Path], model: Path | None) -> None:
         """Put the verdict on the study and its rungs, keep `files` and the recommended `model`, end the runs."""
+        self.show_rungs(self._rungs)
         for rung in document["rungs"]:
             self._tracker.finish(_rung_node(rung["name"]), metrics=_rung_summary(rung), tags={})
         self._tracker.log_files(self.study_run, files)
@@ -89,6 +91,11 @@ class StudyView:
             tags["model"] = f"{document['test']['rung']}, repeat {kept['repeat']}, epoch {kept['epoch']}"
             self._tracker.log_files(self.study_run, [model], folder="model")
         self._tracker.finish(_STUDY, metrics=self._audit["metrics"], tags=tags)
+
+    def _open_rung(self, name: str) -> str:
+        index, rung = next((index, rung) for index, rung in enumerate(self._rungs) if rung.name == name)
+        tags = {"level": "rung", "rung": name, "role": rung.role, "index": index}
+        return self._tracker.open_run(_rung_node(name), name=name, parent=self.study_run, tags=tags)
 
     def abandon(self, error: BaseException) -> None:
         """End every run that is still open: this study will not be finished now."""

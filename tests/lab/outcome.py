@@ -21,10 +21,10 @@ def by_level(runs: list[Run], level: str) -> list[Run]:
     return [run for run in runs if run.data.tags["level"] == level]
 
 
-def assert_view_is_whole(uri: str, *, repeats: int, epochs: int) -> None:
+def assert_view_is_whole(uri: str, *, repeats: int, epochs: int, rungs: int = len(RUNGS)) -> None:
     """Every run once and ended; every epoch of every fit once; the data named once."""
     runs, client = runs_of(uri), MlflowClient(tracking_uri=uri)
-    counts = {"study": 1, "rung": len(RUNGS), "fit": repeats * len(RUNGS)}
+    counts = {"study": 1, "rung": rungs, "fit": repeats * rungs}
     assert Counter(run.data.tags["level"] for run in runs) == counts
     assert len({run.data.tags["node"] for run in runs}) == len(runs)
     assert {run.info.status for run in runs} == {"FINISHED"}
