@@ -32,10 +32,14 @@ _forked.set_forkserver_preload(["tests.lab.warm"])
 
 @dataclass(frozen=True)
 class Moment:
-    """Before event number `count`, from 0, among those that begin with the first one in which `mark` stands."""
+    """Before event number `count`, from 0, among those that begin with the first one in which `mark` stands.
+
+    `marked` counts only those in which it stands.
+    """
 
     mark: str
     count: int
+    marked: bool = False
 
 
 def start_driver(
@@ -114,7 +118,7 @@ def _noter(path: Path, kill_at: Moment | None) -> Callable[[str], None]:
         os.write(diary, f"{line}\n".encode())
         if kill_at is None:
             return
-        reached = reached or kill_at.mark in line
+        reached = kill_at.mark in line or (reached and not kill_at.marked)
         if reached and left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
         left -= reached

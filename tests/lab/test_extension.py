@@ -3,50 +3,40 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from rfcx_lab.config import Config, RungConfig
+from rfcx_lab.config import RungConfig
 from rfcx_lab.lab.extension import rung_below
 from rfcx_lab.lab.ladder import climb_ladder
+from rfcx_lab.lab.looks import Climbed
+from rfcx_lab.report.figure import ladder_figure
 from rfcx_lab.verdict.record import read_record
+from rfcx_lab.verdict.turning import TurningPoint
 from tests import fakes
 from tests.lab.driver import EPOCHS, Moment, said, start_driver, verdict_path
 from tests.lab.outcome import RUNGS, assert_view_is_whole, by_level, runs_of, without_root
+from tests.lab.unseen import look
 
 REPEATS = 4
-SIZE = (f"training.epochs={EPOCHS}", "split.test_fraction=0.3", f"ladder.repeats={REPEATS}")
+SIZE = f"ladder.repeats={REPEATS}"
 ALL = {"LSTM 8": 0.7, "LSTM 32": 0.7, "+ Dense 48": 0.7}
 
 
-@pytest.fixture
-def planted(monkeypatch, toy_config):
-    """A config, under fits whose rises are planted."""
-
-    def make(rises: dict, *overrides: str) -> Config:
-        monkeypatch.setenv(fakes.RISES, json.dumps(rises))
-        return toy_config(*SIZE, *overrides)
-
-    return make
+def names(climbed: Climbed) -> list[str]:
+    rungs = climbed.verdict.rungs
+    assert [rung.index for rung in rungs] == list(range(len(rungs)))
+    return [rung.name for rung in rungs]
 
 
-def climb(config: Config, output: Path) -> dict:
-    return climb_ladder(config, output, fit=fakes.fake_fit).document
+def end_of(climbed: Climbed) -> TurningPoint:
+    return climbed.verdict.begins_to_overfit.trained_to_the_end
 
 
-def names(document: dict) -> list[str]:
-    assert [rung["index"] for rung in document["rungs"]] == list(range(len(document["rungs"])))
-    return [rung["name"] for rung in document["rungs"]]
-
-
-def end_of(document: dict) -> dict:
-    return document["begins_to_overfit"]["trained_to_the_end"]
-
-
-def fitted(diary: Path) -> int:
+def lines(diary: Path) -> int:
     return len(diary.read_text().splitlines())
 
 
@@ -91,132 +81,118 @@ def test_a_name_that_is_taken_is_not_given_twice():
 # When
 
 
-def test_none_is_added_where_the_lowest_does_not_overfit(planted, tmp_path, diary):
-    document = climb(planted({**ALL, "LSTM 8": 0.0}), tmp_path / "out")
-    assert names(document) == RUNGS
-    assert (end_of(document)["rung"], end_of(document)["bound"]) == ("LSTM 32", "exact")
-    assert fitted(diary) == REPEATS * len(RUNGS)
+def test_none_is_added_where_the_lowest_does_not_overfit(planted, diary):
+    climbed = look(planted({**ALL, "LSTM 8": 0.0}, SIZE))
+    assert names(climbed) == RUNGS
+    assert (end_of(climbed).rung, end_of(climbed).bound) == ("LSTM 32", "exact")
+    assert lines(diary) == REPEATS * len(RUNGS)
 
 
-def test_none_is_added_where_that_is_switched_off(planted, tmp_path):
-    document = climb(planted(ALL, "ladder.extend=false"), tmp_path / "out")
-    assert names(document) == RUNGS
-    assert end_of(document)["bound"] == "at_or_below"
-    assert "smaller rungs must be added" in document["answer"]
+def test_none_is_added_where_that_is_switched_off(planted):
+    climbed = look(planted(ALL, SIZE, "ladder.extend=false"))
+    assert names(climbed) == RUNGS
+    assert end_of(climbed).bound == "at_or_below"
+    assert "smaller rungs must be added" in climbed.verdict.answer
 
 
-def test_one_is_added_and_stands_wherever_rungs_do(planted, tmp_path, diary, capsys):
-    config, output = planted({**ALL, "LSTM 4": 0.0}), tmp_path / "out"
-    document = climb(config, output)
-    assert names(document) == ["LSTM 4", *RUNGS]
-    end = end_of(document)
-    assert (end["rung"], end["index"], end["bound"], end["established"]) == ("LSTM 8", 1, "exact", True)
-    assert fitted(diary) == REPEATS * (len(RUNGS) + 1)
-    parameters = [rung["trainable_parameters"] for rung in document["rungs"]]
-    assert parameters == sorted(parameters)
-    assert parameters[0] == 4 * 4 * (40 + 4 + 1) + 3 * (4 + 1)
-    record = read_record(output / "curves.csv.gz")
-    assert [rung.name for rung in record.order] == ["LSTM 4", *RUNGS]
-    assert [curves.repeat for curves in record.curves["LSTM 4"]] == list(range(REPEATS))
-    assert "Even LSTM 8, the lowest rung, overfits: LSTM 4 is added below it, 4 fits, about " in capsys.readouterr().out
-    assert_view_is_whole(config.tracking.uri, repeats=REPEATS, epochs=EPOCHS, rungs=len(RUNGS) + 1)
-    shown = {run.data.tags["rung"]: run.data.tags["index"] for run in by_level(runs_of(config.tracking.uri), "rung")}
-    assert shown == {"LSTM 4": "0", "LSTM 8": "1", "LSTM 32": "2", "+ Dense 48": "3"}
+def test_two_are_added_and_paired_with_the_rest(planted):
+    climbed = look(planted({**ALL, "LSTM 4": 0.7, "LSTM 2": 0.0}, SIZE))
+    assert names(climbed) == ["LSTM 2", "LSTM 4", *RUNGS]
+    assert (end_of(climbed).rung, end_of(climbed).index, end_of(climbed).bound) == ("LSTM 4", 1, "exact")
+    assert len({spec.key for spec in climbed.study.fits}) == REPEATS * 5
+    assert len({(spec.split.repeat, spec.split.key, spec.seed) for spec in climbed.study.fits}) == REPEATS
 
 
-def test_the_figure_has_a_panel_for_an_added_rung(planted, tmp_path):
-    from matplotlib.image import imread
-
-    plain = climb_ladder(planted({**ALL, "LSTM 8": 0.0}), tmp_path / "one", fit=fakes.fake_fit)
-    added = climb_ladder(planted({**ALL, "LSTM 4": 0.0}, "seed=1"), tmp_path / "two", fit=fakes.fake_fit)
-    pictures = [imread(next(p for p in climb.files if p.name == "ladder.png")) for climb in (plain, added)]
-    assert pictures[1].shape[1] > pictures[0].shape[1]
-    assert np.unique(pictures[1].reshape(-1, pictures[1].shape[2]), axis=0).shape[0] > 50
-
-
-def test_two_are_added_and_paired_with_the_rest(planted, tmp_path):
-    config = planted({**ALL, "LSTM 4": 0.7, "LSTM 2": 0.0})
-    document = climb(config, tmp_path / "out")
-    assert names(document) == ["LSTM 2", "LSTM 4", *RUNGS]
-    assert (end_of(document)["rung"], end_of(document)["bound"]) == ("LSTM 4", "exact")
-    tags = [run.data.tags for run in by_level(runs_of(config.tracking.uri), "fit")]
-    assert len({(tag["repeat"], tag["seed"]) for tag in tags}) == REPEATS
-    assert len({tag["run_key"] for tag in tags}) == len(tags) == REPEATS * 5
+def test_when_nothing_smaller_is_left_that_is_said(planted, diary):
+    climbed = look(planted({**ALL, "LSTM 4": 0.7, "LSTM 2": 0.7, "LSTM 1": 0.7}, SIZE))
+    assert names(climbed) == ["LSTM 1", "LSTM 2", "LSTM 4", *RUNGS]
+    end = end_of(climbed)
+    assert (end.rung, end.bound, end.established) == ("LSTM 1", "at_or_below", True)
+    for text in (end.reason, climbed.verdict.answer):
+        assert "no smaller rung can be built" in text
+        assert "must be added" not in text
+    assert lines(diary) == REPEATS * 6
 
 
-def test_when_nothing_smaller_is_left_that_is_said(planted, tmp_path, diary):
-    document = climb(planted({**ALL, "LSTM 4": 0.7, "LSTM 2": 0.7, "LSTM 1": 0.7}), tmp_path / "out")
-    assert names(document) == ["LSTM 1", "LSTM 2", "LSTM 4", *RUNGS]
-    end = end_of(document)
-    assert (end["rung"], end["bound"], end["established"]) == ("LSTM 1", "at_or_below", True)
-    assert "no smaller rung can be built" in end["reason"]
-    assert "no smaller rung can be built" in document["answer"]
-    assert "must be added" not in document["answer"] + end["reason"]
-    assert fitted(diary) == REPEATS * 6
-
-
-def test_one_that_is_open_ends_the_adding(planted, tmp_path):
+def test_one_that_is_open_ends_the_adding(planted):
     """Only a rung that was shown to overfit has another one added below it."""
-    document = climb(planted({**ALL, "LSTM 4": [0.3, -0.2] * 2}), tmp_path / "out")
-    assert names(document) == ["LSTM 4", *RUNGS]
-    assert (end_of(document)["rung"], end_of(document)["established"]) == ("LSTM 8", False)
+    climbed = look(planted({**ALL, "LSTM 4": [0.3, -0.2] * 2}, SIZE))
+    assert names(climbed) == ["LSTM 4", *RUNGS]
+    assert (end_of(climbed).rung, end_of(climbed).established) == ("LSTM 8", False)
 
 
-def test_a_rung_that_only_leaves_out_is_added_under_its_name(planted, tmp_path, diary):
+def test_a_rung_that_only_leaves_out_is_added_under_its_name(planted, diary):
     rises = {"LSTM 32": 0.7, "LSTM 16": 0.7, "LSTM 8": 0.0}
-    document = climb(planted(rises, "ladder.only=[LSTM 32]"), tmp_path / "out")
-    assert names(document) == ["LSTM 8", "LSTM 16", "LSTM 32"]
-    assert end_of(document)["rung"] == "LSTM 16"
-    before = fitted(diary)
-    climb(planted(rises, "ladder.only=[LSTM 8]"), tmp_path / "again")
-    assert fitted(diary) == before  # the same architecture, splits and seeds: the same fits
+    climbed = look(planted(rises, SIZE, "ladder.only=[LSTM 32]"))
+    assert names(climbed) == ["LSTM 8", "LSTM 16", "LSTM 32"]
+    assert end_of(climbed).rung == "LSTM 16"
+    before = lines(diary)
+    look(planted(rises, SIZE, "ladder.only=[LSTM 8]"))
+    assert lines(diary) == before  # the same architecture, splits and seeds: the same fits
 
 
-def test_looks_keep_an_added_rung(planted, tmp_path, diary):
+def test_looks_keep_an_added_rung(planted, diary):
     """Added at the first look and open there, it is fitted for the second as every other rung is."""
     rises = {**ALL, "LSTM 4": [0.4, 1.0, 0.4, 1.0, *[0.7] * 8], "LSTM 2": 0.0}
-    config = planted(rises, "ladder.repeats={min:4,max:12}")
-    document = climb(config, tmp_path / "out")
-    assert names(document) == ["LSTM 2", "LSTM 4", *RUNGS]
-    assert [look["established"] for look in document["looks"]] == [False, True, None]
-    assert end_of(document)["rung"] == "LSTM 4"
-    assert {rung["repeats"] for rung in document["rungs"]} == {8}
-    assert fitted(diary) == 8 * 5
-    assert_view_is_whole(config.tracking.uri, repeats=8, epochs=EPOCHS, rungs=5)
+    climbed = look(planted(rises, "ladder.repeats={min:4,max:12}"))
+    assert names(climbed) == ["LSTM 2", "LSTM 4", *RUNGS]
+    assert [each["established"] for each in climbed.looks] == [False, True, None]
+    assert end_of(climbed).rung == "LSTM 4"
+    assert {rung.repeats for rung in climbed.verdict.rungs} == {8}
+    assert lines(diary) == 8 * 5
 
 
-# Again
+# Where
 
 
-def test_a_rerun_adds_the_same_and_doubles_nothing(planted, tmp_path, diary):
-    config = planted({**ALL, "LSTM 4": 0.0})
-    first = climb(config, tmp_path / "one")
-    before = fitted(diary)
-    assert climb(config, tmp_path / "two") == first
-    assert fitted(diary) == before
-    assert_view_is_whole(config.tracking.uri, repeats=REPEATS, epochs=EPOCHS, rungs=len(RUNGS) + 1)
+def test_an_added_rung_stands_wherever_rungs_do_and_a_rerun_adds_the_same(planted, tmp_path, diary, capsys):
+    config, output = planted({**ALL, "LSTM 4": 0.0}, SIZE), tmp_path / "out"
+    document = climb_ladder(config, output, fit=fakes.fake_fit).document
+    text = "Even LSTM 8, the lowest rung, overfits: LSTM 4 is added below it, 4 fits, about "
+    assert text in capsys.readouterr().out
+    rungs = ["LSTM 4", *RUNGS]
+    assert [(rung["name"], rung["index"]) for rung in document["rungs"]] == [(n, i) for i, n in enumerate(rungs)]
+    end = document["begins_to_overfit"]["trained_to_the_end"]
+    assert (end["rung"], end["index"], end["bound"], end["established"]) == ("LSTM 8", 1, "exact", True)
+    assert document["rungs"][0]["trainable_parameters"] == 4 * 4 * (40 + 4 + 1) + 3 * (4 + 1)
+    record = read_record(output / "curves.csv.gz")
+    assert [rung.name for rung in record.order] == rungs
+    assert [curves.repeat for curves in record.curves["LSTM 4"]] == list(range(REPEATS))
+    assert [panel.get_title() for panel in ladder_figure(record.curves, document).axes[:4]] == rungs
+    assert climb_ladder(config, tmp_path / "again", fit=fakes.fake_fit).document == document
+    assert lines(diary) == REPEATS * len(rungs)
+    assert_view_is_whole(config.tracking.uri, repeats=REPEATS, epochs=EPOCHS, rungs=len(rungs))
+    shown = {
+        run.data.tags["rung"]: int(run.data.tags["index"]) for run in by_level(runs_of(config.tracking.uri), "rung")
+    }
+    assert shown == {name: index for index, name in enumerate(rungs)}
 
 
-def test_sigkill_around_an_addition(planted, tmp_path):
+def test_sigkill_around_additions(planted, tmp_path):
+    """Amid the rungs that are there from the start, before and after the first addition, and after the second."""
     rises = {**ALL, "LSTM 4": 0.7, "LSTM 2": 0.0}
-    environment = {fakes.RISES: json.dumps(rises)}
-    size = f"ladder.repeats={REPEATS}"
-    calm, runs, killed = tmp_path / "calm", tmp_path / "runs", 0
-    finish(calm, size, environment)
-    for fits in (11, 12, 14, 16, 19, 20):
-        there = len(list(runs.glob("fits/[!.]*/fit.json")))
-        driver = start_driver(runs, size, kill_at=Moment("os.rename fits/.", fits - there), environment=environment)
+    runs, environment = Path(planted(rises).runs_dir), {fakes.RISES: json.dumps(rises)}
+    calm = tmp_path / "calm" / "runs"
+    shutil.copytree(runs, calm)
+    finish(calm, environment)
+    for fits in (6, 11, 12, 15, 16, 19):
+        moment = Moment("os.rename fits/.", fits - count(runs), marked=True)
+        driver = start_driver(runs, SIZE, kill_at=moment, environment=environment)
         driver.join(120)
-        killed += driver.exitcode == -signal.SIGKILL
-    assert killed >= 4
-    finish(runs, size, environment)
+        assert driver.exitcode == -signal.SIGKILL, said(runs)
+        assert count(runs) == fits
+    finish(runs, environment)
     assert document_of(runs) == document_of(calm)
-    assert names(document_of(runs)) == ["LSTM 2", "LSTM 4", *RUNGS]
+    assert [rung["name"] for rung in document_of(runs)["rungs"]] == ["LSTM 2", "LSTM 4", *RUNGS]
     assert_view_is_whole(f"sqlite:///{runs}/mlflow.db", repeats=REPEATS, epochs=EPOCHS, rungs=5)
 
 
-def finish(runs: Path, size: str, environment: dict[str, str]) -> None:
-    driver = start_driver(runs, size, environment=environment)
+def count(runs: Path) -> int:
+    return len(list(runs.glob("fits/[!.]*/fit.json")))
+
+
+def finish(runs: Path, environment: dict[str, str]) -> None:
+    driver = start_driver(runs, SIZE, environment=environment)
     driver.join(120)
     assert driver.exitcode == 0, said(runs)
 

@@ -1,0 +1,64 @@
+"""Fits as they are asked for: what a ladder does at once and a sweep would do one trial after the other."""
+
+from __future__ import annotations
+
+from rfcx_lab.lab.engine import InlineEngine
+from rfcx_lab.lab.fitting import Fitter
+from rfcx_lab.lab.study import prepare_study
+from tests import fakes
+from tests.lab.unseen import Unseen
+
+
+def fitter_for(study, config, fit=fakes.fake_fit, view=None) -> Fitter:
+    return Fitter(InlineEngine(), view or Unseen(), config, store=study.store, fit=fit)
+
+
+def test_the_next_spec_is_asked_for_when_there_is_a_free_worker(planted, diary):
+    config = planted({}, "ladder.repeats=2")
+    study, asked = prepare_study(config), []
+    specs = study.fits[:4]
+    fitter_for(study, config).fit(specs[1:2])
+
+    def ask():
+        for spec in specs:
+            asked.append(spec.key)
+            yield spec
+
+    came = []
+    for spec, curves in fitter_for(study, config).stream(ask()):
+        came.append((spec.key, curves.epochs, len(asked), len(diary.read_text().splitlines())))
+    assert [key for key, *_ in came] == [spec.key for spec in specs]
+    assert [epochs for _, epochs, *_ in came] == [12] * 4
+    assert [there for *_, there, _ in came] == [1, 3, 3, 4]  # the second one was there: the third was asked for at once
+    assert len(diary.read_text().splitlines()) == 4
+
+
+def test_what_is_there_already_needs_no_worker(planted, diary):
+    config = planted({}, "ladder.repeats=2")
+    study = prepare_study(config)
+    fitted = fitter_for(study, config).fit(study.fits)
+    again = fitter_for(study, config, fit=None)
+    assert again.missing(study.fits) == []
+    assert again.fit(study.fits) == fitted
+    assert [curves for _, curves in again.stream(study.fits)] == fitted
+    assert [curves.repeat for curves in fitted] == [spec.split.repeat for spec in study.fits]
+
+
+def test_what_failed_is_told_and_tried_again_by_the_next_fitter_alone(planted, diary, capsys):
+    config = planted({}, "ladder.repeats=1")
+    study, shown = prepare_study(config), []
+
+    class View(Unseen):
+        def close_fit(self, spec, curves, verdict) -> None:
+            shown.append((spec.rung.name, curves.failure))
+
+    fitter = fitter_for(study, config, fakes.sometimes_failing_fit, View())
+    for _ in range(2):
+        failures = [curves.failure for curves in fitter.fit(study.fits)]
+        assert failures == ["the loss is not finite after epoch 4", None, "out of memory"]
+        assert fitter.missing(study.fits) == []
+    assert capsys.readouterr().out.count("+ Dense 48, repeat 0: out of memory") == 1
+    assert shown == [("LSTM 8", "the loss is not finite after epoch 4"), ("LSTM 32", None)]
+    fitter.show(study.fits[2])
+    assert shown[2:] == [("+ Dense 48", "out of memory")]
+    assert [spec.rung.name for spec in fitter_for(study, config).missing(study.fits)] == ["+ Dense 48"]
