@@ -61,9 +61,9 @@ def test_a_small_disk_for_real(toy_config, tmp_path):
         subprocess.run(["umount", str(place)], check=True)
 
 
-def test_a_rung_is_traced_once_per_process(toy_config):
+def test_a_rung_is_traced_once_per_process(planted):
     """As `model.compiled` keeps it: a second fit of a rung costs less than its first, in each process anew."""
-    study = prepare_study(toy_config("ladder.repeats=4"))
+    study = prepare_study(planted({}, "ladder.repeats=4"))
     of_one = [spec for spec in study.fits if spec.rung.name == "LSTM 32"]
     cost = [fits_seconds(of_one[:count], shape=study.input_shape, processes=1) for count in range(1, 5)]
     assert cost[0] > cost[1] - cost[0] == pytest.approx(cost[2] - cost[1]) == pytest.approx(cost[3] - cost[2])
@@ -75,8 +75,8 @@ def test_a_rung_is_traced_once_per_process(toy_config):
     assert three_rungs > 3 * trace
 
 
-def test_models_that_are_not_kept_are_traced_for_every_fit(toy_config):
-    study = prepare_study(toy_config("ladder.repeats=2"))
+def test_models_that_are_not_kept_are_traced_for_every_fit(planted):
+    study = prepare_study(planted({}, "ladder.repeats=2"))
     spec, widths = study.fits[0], range(1, 14)
     many = [replace(spec, rung=replace(spec.rung, lstm=[width])) for width in widths]
     once, twice = (fits_seconds(many * times, shape=study.input_shape, processes=1) for times in (1, 2))
@@ -85,8 +85,8 @@ def test_models_that_are_not_kept_are_traced_for_every_fit(toy_config):
     assert kept[1] < 2 * kept[0] - 5
 
 
-def test_a_plan_tells_the_least_and_the_most(toy_config):
-    config = toy_config("ladder.repeats={min:4,max:12}")
+def test_a_plan_tells_the_least_and_the_most(planted):
+    config = planted({}, "ladder.repeats={min:4,max:12}")
     study, cost = prepare_study(config), Cost((32, 40), config.engine, workers=1)
     missing = [study.up_to(look.repeats).fits for look in plan_of(config)]
     text = describe_plan(missing, study.fits, cost=cost)
