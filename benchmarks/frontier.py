@@ -4,7 +4,8 @@ python benchmarks/frontier.py --seeds 40    surfaces of known frontier, 5 depths
 python benchmarks/frontier.py --grid FILE    a recorded grid: a CSV with depth, width, margin, one line per fit
 
 Every search is judged through the same estimator, `estimate_frontier`, after every trial of three repeats. What the
-columns mean stands in benchmarks/frontier.md. Costs about 20 s per seed on one core; --jobs 2 halves it.
+columns mean stands in benchmarks/frontier.md. Costs some seconds of CPU per seed on the small
+grid, half a minute on the large one.
 """
 
 from __future__ import annotations

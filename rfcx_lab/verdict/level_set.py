@@ -134,7 +134,9 @@ def infer_margins(grid: Grid, observations: Sequence[Observation], *, overlap: f
     factors = np.linalg.cholesky(stack)
     heights = np.repeat(_HEIGHTS, len(correlations)) * size
     expected = heights[:, None, None] * np.outer(grid.rise, _SLOPES)  # (kernels, cells, slopes)
-    whitened = np.linalg.solve(factors, means[:, None] - expected[:, cells])  # (kernels, observed, slopes)
+    whitened = np.asarray(
+        np.linalg.solve(factors, means[:, None] - expected[:, cells]), np.float64
+    )  # (kernels, observed, slopes)
     determinants = np.sum(np.log(np.diagonal(factors, axis1=1, axis2=2)), axis=1)
     evidence = -0.5 * np.sum(whitened**2, axis=1) - determinants[:, None]
     weights = np.exp(evidence - evidence.max())
