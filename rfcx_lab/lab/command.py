@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from rfcx_lab import console
@@ -16,19 +17,24 @@ from rfcx_lab.lab.study import audit_tables, prepare_study
 from rfcx_lab.report.table import HEADER, ladder_rows
 
 
-def run(config: Config, output: Path) -> None:
-    """Run the study, or its audit alone, leaving its files in `output`. Raises LabError on bad input."""
-    work = _audit if config.audit.only else _climb
+def run(config: Config, output: Path, *, command: Sequence[str] = ()) -> None:
+    """Run the study, or its audit alone, leaving its files in `output`. Raises LabError on bad input.
+
+    `command` is the overrides that `config` was made from.
+    """
     try:
-        work(config, output)
+        if config.audit.only:
+            _audit(config, output)
+        else:
+            _climb(config, output, command)
     except RejectionError as error:
         output.mkdir(parents=True, exist_ok=True)
         error.rejected.to_csv(output / "rejected.csv", index=False)
         raise LabError(f"{str(error).removesuffix('.')}; all are listed in {output / 'rejected.csv'}.") from error
 
 
-def _climb(config: Config, output: Path) -> None:
-    climb = climb_ladder(config, output)
+def _climb(config: Config, output: Path, command: Sequence[str]) -> None:
+    climb = climb_ladder(config, output, command=command)
     console.table(HEADER, ladder_rows(climb.document))
     console.say(climb.verdict.answer, style="bold")
     console.say("")

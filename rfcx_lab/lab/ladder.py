@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -18,15 +18,17 @@ from rfcx_lab.config import Config
 from rfcx_lab.console import progress, say
 from rfcx_lab.errors import LabError
 from rfcx_lab.files import full_disk_said, sweep
-from rfcx_lab.lab.answer import build_answer, describe_test
+from rfcx_lab.lab.answer import build_answer
 from rfcx_lab.lab.checks import judge_config
 from rfcx_lab.lab.engine import Engine, Failure, open_engine
 from rfcx_lab.lab.estimate import describe_cost
 from rfcx_lab.lab.fits import FitSpec, FitStore
+from rfcx_lab.lab.pages import write_study_page
+from rfcx_lab.lab.predict import measure_rung
 from rfcx_lab.lab.study import Study, prepare_study
 from rfcx_lab.lab.tracking_store import forgiving
 from rfcx_lab.lab.view import StudyView
-from rfcx_lab.lab.work import FitFunction, Job, measure, train, warm_up
+from rfcx_lab.lab.work import FitFunction, Job, train, warm_up
 from rfcx_lab.model.fit import fit_rung
 from rfcx_lab.report.files import write_report
 from rfcx_lab.verdict import Curves, LadderVerdict, find_onset, judge_ladder
@@ -42,11 +44,11 @@ class Climb:
     files: list[Path]
 
 
-def climb_ladder(config: Config, output: Path, *, fit: FitFunction = fit_rung) -> Climb:
+def climb_ladder(config: Config, output: Path, *, fit: FitFunction = fit_rung, command: Sequence[str] = ()) -> Climb:
     """Run the study of `config`, and leave its verdict in `output` and in MLflow.
 
     Fits that an earlier run has finished are taken from the store. `fit` is what trains a rung: all around it can be
-    tried without Keras.
+    tried without Keras. `command` is the overrides `config` was made from, for the report to quote.
 
     Raises:
         LabError: the config, the data or the tracking store can't be used, and nothing was trained; or no space is
@@ -61,7 +63,7 @@ def climb_ladder(config: Config, output: Path, *, fit: FitFunction = fit_rung) -
                 engine.prepare(partial(warm_up, fit))  # while this process opens MLflow
             view = StudyView(study, config)
             try:
-                return _climb(engine, study, view, config, output, fit)
+                return _climb(engine, study, view, config, output, fit, command)
             except BaseException as error:
                 engine.close()  # while the study is ours: another driver must not meet our workers
                 with forgiving():
@@ -69,7 +71,15 @@ def climb_ladder(config: Config, output: Path, *, fit: FitFunction = fit_rung) -
                 raise
 
 
-def _climb(engine: Engine, study: Study, view: StudyView, config: Config, output: Path, fit: FitFunction) -> Climb:
+def _climb(
+    engine: Engine,
+    study: Study,
+    view: StudyView,
+    config: Config,
+    output: Path,
+    fit: FitFunction,
+    command: Sequence[str],
+) -> Climb:
     failures = _fit_missing(engine, study, view, config, fit)
     record = _collect(study, failures)
     verdict = judge_ladder(
@@ -78,9 +88,12 @@ def _climb(engine: Engine, study: Study, view: StudyView, config: Config, output
         validation_fraction=record.validation_fraction,
         config=judge_config(config),
     )
-    test, model = _hold_out_figures(engine, study, verdict, config)
+    measured = measure_rung(engine, study, verdict.recommended.rung, config)
+    test, model = (measured.document, measured.model) if measured else (None, None)
     document = build_answer(study, verdict, test=test, judge=judge_config(config))
     written = write_report(output, document, record, study.clips.rejected)
+    evidence = {"document": document, "record": record, "measured": measured, "command": command}
+    written.append(write_study_page(output, study, config, **evidence))
     with forgiving():
         for spec in study.fits:
             _show_fit(view, spec, record.curves[spec.rung.name][spec.split.repeat], config)
@@ -134,31 +147,6 @@ def _collect(study: Study, failures: Mapping[str, Failure]) -> LadderRecord:
 
 def _show_fit(view: StudyView, spec: FitSpec, curves: Curves, config: Config) -> None:
     view.close_fit(spec, curves, find_onset(curves.train_loss, curves.val_loss, config.onset))
-
-
-def _hold_out_figures(
-    engine: Engine, study: Study, verdict: LadderVerdict, config: Config
-) -> tuple[dict[str, Any] | None, Path | None]:
-    """Test figures of the recommended rung, and the model to hand on: that of its best repeat."""
-    rung = verdict.recommended.rung
-    store = FitStore(study.store)
-    specs = [s for s in study.fits if s.rung.name == rung and store.has_model(s.key)]
-    jobs = [Job(s, fit_rung, study.store, config.tracking.uri, "") for s in specs if store.held_out(s) is None]
-    for job, result in engine.run(measure, jobs):
-        if isinstance(result, Failure):
-            say(f"{rung}, repeat {job.spec.split.repeat}, not measured on the test part: {result.reason}", style="red")
-    results = [measured for spec in specs if (measured := store.held_out(spec)) is not None]
-    if not results or rung is None:
-        return None, None
-    best = min(specs, key=lambda spec: min(store.read_curves(spec).val_loss))
-    described = describe_test(
-        results,
-        rung=rung,
-        rows=len(best.split.test),
-        kept_repeat=best.split.repeat,
-        kept_epoch=store.best_epoch(best.key) or 0,
-    )
-    return described, store.best_model(best.key)
 
 
 def _sweep(runs: Path) -> None:
