@@ -13,13 +13,16 @@ from scipy.signal import get_window
 from rfcx_lab.features.segments import Samples
 
 _ANALYSIS_SECONDS = 0.02  # long enough to part the notes of a trill's chord, short enough to part those of a trill
-_RANGE_DB = 65.0  # what is fainter than the loudest by more is shown as silence
+_SHOWN = (
+    0.3,
+    0.999,
+)  # quantiles: the fainter part of the background is shown as silence, one click is not all there is
 _PEAK = 0.9  # of full scale: faint recordings can be heard without turning anything up
 _FAINTEST = 1e-10
 
 
 def spectrogram(samples: Samples, *, sample_rate: int, columns: int, rows: int) -> NDArray[np.float32]:
-    """Power in dB below the loudest point, `[rows, columns]`, the lowest frequency first, up to half the rate.
+    """Power in dB, `[rows, columns]`, the lowest frequency first, up to half the rate; both its ends are clipped.
 
     Where there are more frequencies than rows, the loudest of each row is kept: a whistle is not averaged away.
     """
@@ -30,15 +33,16 @@ def spectrogram(samples: Samples, *, sample_rate: int, columns: int, rows: int) 
     power = np.abs(rfft(frames, axis=1)) ** 2
     edges = np.linspace(0, power.shape[1], min(rows, power.shape[1]) + 1).astype(int)[:-1]
     loudest = np.maximum.reduceat(power, edges, axis=1).T
-    decibels = 10 * np.log10(np.maximum(loudest, _FAINTEST) / max(float(loudest.max()), _FAINTEST))
-    return np.maximum(decibels, -_RANGE_DB).astype(np.float32)
+    decibels = 10 * np.log10(np.maximum(loudest, _FAINTEST))
+    return np.clip(decibels, *np.quantile(decibels, _SHOWN)).astype(np.float32)
 
 
 def envelope(samples: Samples, *, columns: int) -> NDArray[np.float32]:
     """The lowest and the highest sample in each of `columns` stretches, `[2, columns]`, the loudest at 1."""
     edges = np.linspace(0, len(samples), min(columns, len(samples)) + 1).astype(int)[:-1]
     peak = max(float(np.abs(samples).max()), _FAINTEST)
-    return np.stack([np.minimum.reduceat(samples, edges), np.maximum.reduceat(samples, edges)]) / peak
+    bounds = np.stack([np.minimum.reduceat(samples, edges), np.maximum.reduceat(samples, edges)])
+    return (bounds / peak).astype(np.float32)
 
 
 def encode(samples: Samples, *, sample_rate: int) -> bytes:

@@ -92,8 +92,9 @@ def _climb(
     test, model = (measured.document, measured.model) if measured else (None, None)
     document = build_answer(study, verdict, test=test, judge=judge_config(config))
     written = write_report(output, document, record, study.clips.rejected)
-    evidence = {"document": document, "record": record, "measured": measured, "command": command}
-    written.append(write_study_page(output, study, config, **evidence))
+    written.append(
+        write_study_page(output, study, config, document=document, record=record, measured=measured, command=command)
+    )
     with forgiving():
         for spec in study.fits:
             _show_fit(view, spec, record.curves[spec.rung.name][spec.split.repeat], config)

@@ -114,7 +114,7 @@ def _onset_strip(fits: Sequence[Curves], rung: Mapping[str, Any], config: OnsetC
     onsets = [verdict.onset_epoch for verdict in verdicts if verdict.onset_epoch is not None]
     dots = tuple(_epoch_place(epoch, last) for epoch in onsets)
     if rung["onset_epoch"] is None:
-        return Strip(dots, None, None, "no onset")
+        return Strip(dots, None, None, f"in {len(dots)} of {len(fits)}: no median" if dots else "no onset")
     point, low, high = rung["onset_epoch"]
     band = None
     if low is not None or high is not None:

@@ -33,7 +33,7 @@ def _environment() -> Environment:
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    for function in (percent, interval, signed_percent, thousands):
+    for function in (percent, interval, signed_percent, thousands, capfirst):
         environment.filters[function.__name__] = function
     environment.globals["exhibits"] = exhibit
     environment.globals["source"] = lambda name: Markup(loader.get_source(environment, name)[0])
@@ -64,3 +64,8 @@ def interval(value: Sequence[float | None] | None, form: str = "g") -> str:
 def thousands(number: float) -> str:
     """`106136` -> `106,136`."""
     return f"{number:,.0f}"
+
+
+def capfirst(text: str) -> str:
+    """`at rung LSTM 8` -> `At rung LSTM 8`; Jinja's own `capitalize` would make the rest small."""
+    return text[:1].upper() + text[1:]

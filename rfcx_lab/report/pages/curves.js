@@ -76,7 +76,7 @@
       width: place.clientWidth, height: 200, cursor: { sync: { key: "epoch" }, points: { show: false } },
       scales: { x: { time: false, range: (_, low, last) => [low, Math.max(last, low + 1)] }, y: { range: () => [0, high] } },
       series: [
-        { label: "epoch" }, series("training", train), series("validation", validation),
+        { label: "epoch", value: (_, epoch) => epoch ?? "–" }, series("training", train), series("validation", validation),
         ...train.map(thin("training")), ...validation.map(thin("validation")),
       ],
       axes: [
