@@ -29,7 +29,9 @@ OWNERS = {
     "mlflow": {"lab/tracking.py"},
     "rich": {"console.py"},
     "distributed": {"lab/cluster.py"},
+    "jinja2": {"report"},
     "matplotlib": {"report"},
+    "PIL": {"report"},
     "hydra": {"__main__.py", "config.py", "refusals.py"},
 }
 VERDICT_NEEDS = {"numpy", "scipy", "sklearn", "lazy_loader"}

@@ -13,10 +13,8 @@ from scipy.signal import get_window
 from rfcx_lab.features.segments import Samples
 
 _ANALYSIS_SECONDS = 0.02  # long enough to part the notes of a trill's chord, short enough to part those of a trill
-_SHOWN = (
-    0.3,
-    0.999,
-)  # quantiles: the fainter part of the background is shown as silence, one click is not all there is
+_SHOWN = (0.3, 0.999)  # quantiles: the fainter part of the background is shown as silence, and a click stands out
+_RANGE_DB = 65.0  # at most: where a recording is silent, its noise is not shown a hundred dB below
 _PEAK = 0.9  # of full scale: faint recordings can be heard without turning anything up
 _FAINTEST = 1e-10
 
@@ -34,7 +32,8 @@ def spectrogram(samples: Samples, *, sample_rate: int, columns: int, rows: int) 
     edges = np.linspace(0, power.shape[1], min(rows, power.shape[1]) + 1).astype(int)[:-1]
     loudest = np.maximum.reduceat(power, edges, axis=1).T
     decibels = 10 * np.log10(np.maximum(loudest, _FAINTEST))
-    return np.clip(decibels, *np.quantile(decibels, _SHOWN)).astype(np.float32)
+    low, high = np.quantile(decibels, _SHOWN)
+    return np.clip(decibels, max(low, high - _RANGE_DB), high).astype(np.float32)
 
 
 def envelope(samples: Samples, *, columns: int) -> NDArray[np.float32]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-_QUANTILE = 1.959964  # of the normal distribution: 95 %, two-sided
+_QUANTILE = 1.959963984540054  # of the normal distribution: 95 %, two-sided
 
 
 @dataclass(frozen=True)

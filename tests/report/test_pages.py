@@ -13,6 +13,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser
 
 from rfcx_lab.lab import work
+from rfcx_lab.lab.command import run
 from rfcx_lab.lab.ladder import climb_ladder
 from rfcx_lab.lab.study import prepare_study
 from rfcx_lab.verdict.record import read_record
@@ -23,6 +24,7 @@ from tests.report.browser import THEMES, WIDTHS, Tab, colours, open_browser, ope
 SIZE = ("training.epochs=20", "ladder.repeats=3", "split.test_fraction=0.3", "engine=inline")
 MISCHIEF = "</script><script>document.title='owned'</script>"
 SPECIES = ("pale whistler", MISCHIEF, "O'Hara & <b>frog</b>")
+OVERRIDES = (*TOY[:1], "data=rfcx", *TOY[-1:], *SIZE)
 RUNGS = 3
 PLAYERS = """Promise.all([...document.querySelectorAll("audio")].map((one) => new Promise((done) => {
     one.oncanplaythrough = () => done(one.duration);
@@ -49,7 +51,7 @@ def root(tmp_path_factory) -> Path:
 def study(root, tmp_path_factory) -> Path:
     """The folder of a finished study."""
     folder = tmp_path_factory.mktemp("study")
-    overrides = [*TOY[:1], "data=rfcx", f"data.root={root}", *TOY[-1:], *SIZE]
+    overrides = [*OVERRIDES, f"data.root={root}"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(work, "load_model", lambda path: path.read_bytes())
         patch.setattr(work, "predict", fakes.fake_predict)
@@ -69,9 +71,17 @@ def browser() -> Iterator[Browser]:
         yield browser
 
 
-@pytest.fixture(scope="module", params=["report"])
-def path(request, study) -> Path:
-    return {"report": study / "report.html"}[request.param]
+@pytest.fixture(scope="module")
+def looked(root, study) -> Path:
+    """The folder of a look at the same data; its features are there already."""
+    overrides = ["+experiment=look", *OVERRIDES[1:], f"data.root={root}"]
+    run(compose_config(*overrides, f"runs_dir={study.parent / 'runs'}"), study.parent / "look", command=overrides)
+    return study.parent / "look"
+
+
+@pytest.fixture(scope="module", params=["report", "data"])
+def path(request, study, looked) -> Path:
+    return {"report": study, "data": looked}[request.param] / f"{request.param}.html"
 
 
 @pytest.fixture(scope="module")
@@ -207,3 +217,53 @@ def test_report_tells_how_it_was_made(report, document):
     assert "t_max lies beyond the end of the recording" in report.page.inner_text("section[aria-labelledby=rejected]")
     assert report.page.locator("[data-status]").get_attribute("data-status") == document["audit"]["status"]
     assert "batch_size: 16" in report.page.locator("details", has_text="The resolved config").text_content()
+
+
+@pytest.fixture(scope="module")
+def data(browser, looked) -> Iterator[Tab]:
+    with open_tab(browser, looked / "data.html") as tab:
+        yield tab
+
+
+def test_data_page_counts_what_is_there(data, root):
+    table = pd.read_csv(root / "train_tp.csv")[:-1]  # without the row that can't be used
+    assert (
+        data.page.inner_text("h1") == f"{len(table)} calls of 3 species in {table['recording_id'].nunique()} recordings"
+    )
+    for species, name in enumerate(SPECIES):
+        calls = table[table["species_id"] == species]
+        row = data.page.locator("#counts tbody tr", has_text=name)
+        cells = row.locator("td").all_inner_texts()
+        assert (int(cells[0]), int(cells[2])) == (len(calls), calls["recording_id"].nunique())
+        assert float(cells[3]) == pytest.approx((calls["t_max"] - calls["t_min"]).median(), abs=0.006)
+        sides = row.locator("svg").first.get_attribute("aria-label")
+        assert sum(int(word) for word in sides.split() if word.isdigit()) == len(calls)
+
+
+def test_data_page_sorts(data):
+    header = data.page.locator("#counts thead th").nth(4)
+    header.locator("button").click()
+    medians = [float(text) for text in data.page.locator("#counts tbody td:nth-child(5)").all_inner_texts()]
+    assert header.get_attribute("aria-sort") == "descending"
+    assert medians == sorted(medians, reverse=True)
+
+
+def test_data_page_keeps_the_test_part_unheard(data, root, study):
+    config = compose_config(*OVERRIDES, f"data.root={root}", f"runs_dir={study.parent / 'runs'}", "audit.only=true")
+    prepared = prepare_study(config)
+    test = set(prepared.clips.table["line"].iloc[prepared.splits[0].test])
+    notes = data.page.locator(".card .note").all_inner_texts()
+    shown = [int(note.split("line ")[1]) for note in notes]
+    assert len(shown) == 3 * 3
+    assert not test & set(shown)
+
+
+def test_tables_alone_have_a_page_too(browser, root, tmp_path):
+    for name in ("train_tp.csv", "species.csv"):
+        (tmp_path / name).write_bytes((root / name).read_bytes())
+    overrides = ["+experiment=look", *OVERRIDES[1:], f"data.root={tmp_path}", f"runs_dir={tmp_path / 'runs'}"]
+    run(compose_config(*overrides), tmp_path / "out")
+    with open_tab(browser, tmp_path / "out" / "data.html") as tab:
+        assert not tab.said
+        assert "no recordings beside the tables" in tab.page.inner_text("section[aria-labelledby=calls]")
+        assert tab.page.locator("#counts tbody tr").count() == 3
