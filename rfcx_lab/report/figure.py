@@ -29,7 +29,7 @@ _FONT = 12  # points: 6 where the figure stands in one of two columns
 _SMALL = 10.5
 _LETTERS_PER_INCH = 11.0
 _RESOLUTION = 200  # dots per inch of the PNG
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "font.size": _FONT,
     "axes.titlesize": _FONT,
     "axes.labelsize": _FONT,
