@@ -6,13 +6,16 @@ INSTALLED := $(VENV)/.installed
 DATA ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help ladder smoke test lint format ui clean
+.PHONY: help look ladder smoke test lint format ui clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
 
 ladder: $(INSTALLED)  ## Climb the ladder on the embedded data, or on make ladder DATA=folder (RFCX layout)
 	$(BIN)/python -m rfcx_lab +experiment=ladder $(if $(DATA),data=rfcx data.root=$(DATA))
+
+look: $(INSTALLED)  ## A page about the data before any training, or on make look DATA=folder (RFCX layout)
+	$(BIN)/python -m rfcx_lab +experiment=look $(if $(DATA),data=rfcx data.root=$(DATA))
 
 smoke: $(INSTALLED)  ## The same path at toy size: does everything work here?
 	$(BIN)/python -m rfcx_lab +experiment=smoke

@@ -32,8 +32,9 @@ def main(composed: DictConfig) -> None:
     from rfcx_lab.lab.command import run
 
     try:
-        config = read_config(composed, HydraConfig.get().overrides.task, conf=CONF)
-        run(config, Path(HydraConfig.get().runtime.output_dir))
+        command = list(HydraConfig.get().overrides.task)
+        config = read_config(composed, command, conf=CONF)
+        run(config, Path(HydraConfig.get().runtime.output_dir), command=command)
     except LabError as error:
         sys.exit(str(error))
 

@@ -89,6 +89,14 @@ class AuditConfig:
 
 
 @dataclass
+class LookConfig:
+    """A page about the data, to look at and to listen to."""
+
+    only: bool = False  # make the page and stop: nothing is trained
+    calls: int = 3  # shown of each species
+
+
+@dataclass
 class RungConfig:
     """One architecture: LSTM layers, dense layers, a softmax over the species on top."""
 
@@ -150,6 +158,7 @@ class Config:
     features: FeatureConfig = MISSING
     split: SplitConfig = MISSING
     audit: AuditConfig = field(default_factory=AuditConfig)
+    look: LookConfig = field(default_factory=LookConfig)
     ladder: LadderConfig = MISSING
     training: TrainingConfig = MISSING
     onset: OnsetConfig = field(default_factory=OnsetConfig)  # its thresholds are documented there

@@ -32,8 +32,10 @@ OWNERS = {
     "mlflow": {"lab/tracking.py"},
     "rich": {"console.py"},
     "distributed": {"lab/cluster.py"},
+    "jinja2": {"report"},
     "matplotlib": {"report"},
     "optuna": {"lab/sampler.py", "lab/trials.py", "lab/sweep.py"},
+    "PIL": {"report"},
     "hydra": {"__main__.py", "config.py", "refusals.py"},
 }
 VERDICT_NEEDS = {"numpy", "scipy", "sklearn", "lazy_loader"}

@@ -45,6 +45,13 @@ def width(config: FeatureConfig) -> int:
     return config.n_mfcc if config.kind == "mfcc" and config.n_mfcc else config.n_mels
 
 
+def band_centres(config: FeatureConfig) -> NDArray[np.float64]:
+    """The centre of each mel band in Hz, `[n_mels]`."""
+    from librosa import mel_frequencies
+
+    return mel_frequencies(config.n_mels + 2, fmin=config.f_min, fmax=config.f_max or config.sample_rate / 2)[1:-1]
+
+
 def frame_count(window: WindowConfig, config: FeatureConfig) -> int:
     """Frames per window: librosa's centred frames of a fixed window, or what the crop is padded to."""
     if window.kind == "crop":

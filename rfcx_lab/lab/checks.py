@@ -30,6 +30,7 @@ def check_config(config: Config) -> list[RungConfig]:
     for key, value in (
         ("training.epochs", training.epochs),
         ("training.batch_size", training.batch_size),
+        ("look.calls", config.look.calls),
     ):
         if value < 1:
             raise LabError(f"{key}={value}: must be 1 or more.")

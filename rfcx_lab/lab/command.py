@@ -3,32 +3,42 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from rfcx_lab import console
 from rfcx_lab.config import Config, RfcxData
-from rfcx_lab.data.clips import RejectionError
+from rfcx_lab.data.audit import Audit
+from rfcx_lab.data.clips import Clips, RejectionError
+from rfcx_lab.data.splits import Split
 from rfcx_lab.errors import LabError
+from rfcx_lab.features.cache import WindowStore
 from rfcx_lab.files import write_whole
 from rfcx_lab.lab.engine import open_engine
 from rfcx_lab.lab.ladder import climb_ladder
-from rfcx_lab.lab.study import audit_tables, prepare_study
+from rfcx_lab.lab.pages import write_data_page
+from rfcx_lab.lab.study import prepare_study, read_tables
 from rfcx_lab.report.table import HEADER, ladder_rows
 
 
-def run(config: Config, output: Path) -> None:
-    """Run the study, or its audit alone, leaving its files in `output`. Raises LabError on bad input."""
-    work = _audit if config.audit.only else _climb
+def run(config: Config, output: Path, *, command: Sequence[str] = ()) -> None:
+    """Run the study, or its audit alone, leaving its files in `output`. Raises LabError on bad input.
+
+    `command` is the overrides that `config` was made from.
+    """
     try:
-        work(config, output)
+        if config.audit.only or config.look.only:
+            _audit(config, output, command)
+        else:
+            _climb(config, output, command)
     except RejectionError as error:
         output.mkdir(parents=True, exist_ok=True)
         error.rejected.to_csv(output / "rejected.csv", index=False)
         raise LabError(f"{str(error).removesuffix('.')}; all are listed in {output / 'rejected.csv'}.") from error
 
 
-def _climb(config: Config, output: Path) -> None:
-    climb = climb_ladder(config, output)
+def _climb(config: Config, output: Path, command: Sequence[str]) -> None:
+    climb = climb_ladder(config, output, command=command)
     console.table(HEADER, ladder_rows(climb.document))
     console.say(climb.verdict.answer, style="bold")
     console.say("")
@@ -37,16 +47,24 @@ def _climb(config: Config, output: Path) -> None:
     console.say(f"Compare runs: make ui, or mlflow ui --backend-store-uri {config.tracking.uri}")
 
 
-def _audit(config: Config, output: Path) -> None:
-    """Audit what a study of `config` would learn from; where there are no recordings, by the tables alone."""
+def _audit(config: Config, output: Path, command: Sequence[str]) -> None:
+    """Audit what a study of `config` would learn from, and leave `audit.json`; on request, a page about it too."""
+    clips, splits, audit, windows = _survey(config)
+    output.mkdir(parents=True, exist_ok=True)
+    written = [output / "audit.json"]
+    write_whole(written[0], json.dumps(audit.to_dict(), indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+    if config.look.only:
+        written.append(write_data_page(output, clips, splits, config, audit=audit, windows=windows, command=command))
+    for path in written:
+        console.say(str(path))
+
+
+def _survey(config: Config) -> tuple[Clips, Sequence[Split], Audit, WindowStore | None]:
+    """What a study would learn from; where there are no recordings, its tables alone, without windows."""
     folder = Path(config.data.root) / "train" if isinstance(config.data, RfcxData) else None
     if folder is None or folder.is_dir():
         with open_engine(config.engine) as engine:
-            audit = prepare_study(config, mapper=engine.map).audit
-    else:
-        console.say(f"There is no folder {folder}: the audit takes the tables alone.", style="yellow")
-        audit = audit_tables(config)
-    output.mkdir(parents=True, exist_ok=True)
-    path = output / "audit.json"
-    write_whole(path, json.dumps(audit.to_dict(), indent=2, allow_nan=False, ensure_ascii=False) + "\n")
-    console.say(str(path))
+            study = prepare_study(config, mapper=engine.map)
+        return study.clips, study.splits, study.audit, study.windows
+    console.say(f"There is no folder {folder}: the audit takes the tables alone.", style="yellow")
+    return *read_tables(config), None

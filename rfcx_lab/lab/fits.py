@@ -1,6 +1,7 @@
 """A fit's identity, and the store of finished ones.
 
-The store is the truth: `runs/fits/<key>/` holds `fit.json` (curves, status) and `best.keras`. MLflow is a view of it.
+The store is the truth: `runs/fits/<key>/` holds `fit.json` (curves, status), `best.keras`, and what it
+predicts on the test part once it was measured there. MLflow is a view of it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from omegaconf import MISSING
 from rfcx_lab.config import RungConfig, TrainingConfig, signature
 from rfcx_lab.data.splits import Split
 from rfcx_lab.features.cache import WindowStore
-from rfcx_lab.files import whole_folder, write_whole
+from rfcx_lab.files import whole_file, whole_folder
 from rfcx_lab.model.backend import versions
 from rfcx_lab.model.fit import Fit
 from rfcx_lab.verdict.curves import Curves
@@ -59,12 +60,13 @@ class FitSpec:
         return hashlib.blake2b(json.dumps(identity, sort_keys=True).encode(), digest_size=8).hexdigest()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class HeldOut:
-    """Figures of one fit's best epoch on the test part: cross-entropy in nats, and accuracy."""
+    """What one fit's best epoch does on the test part: cross-entropy in nats, accuracy, and what it predicts."""
 
     loss: float
     accuracy: float
+    probabilities: NDArray[np.float32]  # [test rows, classes]
 
 
 class FitStore:
@@ -115,15 +117,19 @@ class FitStore:
     def held_out(self, spec: FitSpec) -> HeldOut | None:
         """What the fit's best epoch was measured to do on the test part, if it was."""
         path = self._held_out(spec)
-        return HeldOut(**json.loads(path.read_text())) if path.is_file() else None
+        if not path.is_file():
+            return None
+        with np.load(path) as kept:
+            return HeldOut(float(kept["loss"]), float(kept["accuracy"]), kept["probabilities"])
 
     def write_held_out(self, spec: FitSpec, result: HeldOut) -> None:
         """Keep a measurement on the test part."""
-        write_whole(self._held_out(spec), json.dumps(asdict(result)))
+        with whole_file(self._held_out(spec)) as beside, beside.open("wb") as file:
+            np.savez_compressed(file, **asdict(result))
 
     def _held_out(self, spec: FitSpec) -> Path:
         rows = hashlib.blake2b(spec.split.test.tobytes(), digest_size=8).hexdigest()
-        return self._root / spec.key / f"held_out-{rows}.json"
+        return self._root / spec.key / f"held_out-{rows}.npz"
 
     def _record(self, key: str) -> dict[str, Any]:
         record: dict[str, Any] = json.loads((self._root / key / "fit.json").read_text())

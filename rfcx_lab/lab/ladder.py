@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -14,19 +14,19 @@ from filelock import FileLock, Timeout
 from omegaconf import OmegaConf
 
 from rfcx_lab.config import Config
-from rfcx_lab.console import say
 from rfcx_lab.errors import LabError
 from rfcx_lab.files import full_disk_said, sweep
-from rfcx_lab.lab.answer import build_answer, describe_test
+from rfcx_lab.lab.answer import build_answer
 from rfcx_lab.lab.checks import plan_of
-from rfcx_lab.lab.engine import Engine, Failure, open_engine
-from rfcx_lab.lab.fits import FitStore
+from rfcx_lab.lab.engine import open_engine
 from rfcx_lab.lab.fitting import Fitter
 from rfcx_lab.lab.looks import climb_looks
+from rfcx_lab.lab.pages import write_study_page
+from rfcx_lab.lab.predict import measure_rung
 from rfcx_lab.lab.study import Study, prepare_study
 from rfcx_lab.lab.tracking_store import forgiving
 from rfcx_lab.lab.view import StudyView
-from rfcx_lab.lab.work import FitFunction, Job, measure, warm_up
+from rfcx_lab.lab.work import FitFunction, warm_up
 from rfcx_lab.model.fit import fit_rung
 from rfcx_lab.report.files import write_report
 from rfcx_lab.verdict import LadderVerdict
@@ -41,11 +41,11 @@ class Climb:
     files: list[Path]
 
 
-def climb_ladder(config: Config, output: Path, *, fit: FitFunction = fit_rung) -> Climb:
+def climb_ladder(config: Config, output: Path, *, fit: FitFunction = fit_rung, command: Sequence[str] = ()) -> Climb:
     """Run the study of `config`, and leave its verdict in `output` and in MLflow.
 
     Fits that an earlier run has finished are taken from the store. `fit` is what trains a rung: all around it can be
-    tried without Keras.
+    tried without Keras. `command` is the overrides `config` was made from, for the report to quote.
 
     Raises:
         LabError: the config, the data or the tracking store can't be used, and nothing was trained; or no space is
@@ -60,7 +60,8 @@ def climb_ladder(config: Config, output: Path, *, fit: FitFunction = fit_rung) -
                 engine.prepare(partial(warm_up, fit))  # while this process opens MLflow
             view = StudyView(study, config)
             try:
-                return _climb(study, Fitter(engine, view, config, store=study.store, fit=fit), view, config, output)
+                fitter = Fitter(engine, view, config, store=study.store, fit=fit)
+                return _climb(study, fitter, view, config, output, command)
             except BaseException as error:
                 engine.close()  # while the study is ours: another driver must not meet our workers
                 with forgiving():
@@ -68,41 +69,23 @@ def climb_ladder(config: Config, output: Path, *, fit: FitFunction = fit_rung) -
                 raise
 
 
-def _climb(study: Study, fitter: Fitter, view: StudyView, config: Config, output: Path) -> Climb:
+def _climb(
+    study: Study, fitter: Fitter, view: StudyView, config: Config, output: Path, command: Sequence[str]
+) -> Climb:
     climbed = climb_looks(study, fitter, view, config)
-    test, model = _hold_out_figures(fitter.engine, climbed.study, climbed.verdict, config)
+    study, record = climbed.study, climbed.record
+    measured = measure_rung(fitter.engine, study, climbed.verdict.recommended.rung, config)
+    test, model = (measured.document, measured.model) if measured else (None, None)
     document = build_answer(climbed, test=test)
-    written = write_report(output, document, climbed.record, study.clips.rejected)
+    written = write_report(output, document, record, study.clips.rejected)
+    written.append(
+        write_study_page(output, study, config, document=document, record=record, measured=measured, command=command)
+    )
     with forgiving():
-        for spec in climbed.study.fits:
+        for spec in study.fits:
             fitter.show(spec)
         view.close(document, files=[*written, *_write_circumstances(config, output)], model=model)
     return Climb(climbed.verdict, document, written)
-
-
-def _hold_out_figures(
-    engine: Engine, study: Study, verdict: LadderVerdict, config: Config
-) -> tuple[dict[str, Any] | None, Path | None]:
-    """Test figures of the recommended rung, and the model to hand on: that of its best repeat."""
-    rung = verdict.recommended.rung
-    store = FitStore(study.store)
-    specs = [s for s in study.fits if s.rung.name == rung and store.has_model(s.key)]
-    jobs = [Job(s, fit_rung, study.store, config.tracking.uri, "") for s in specs if store.held_out(s) is None]
-    for job, result in engine.run(measure, jobs):
-        if isinstance(result, Failure):
-            say(f"{rung}, repeat {job.spec.split.repeat}, not measured on the test part: {result.reason}", style="red")
-    results = [measured for spec in specs if (measured := store.held_out(spec)) is not None]
-    if not results or rung is None:
-        return None, None
-    best = min(specs, key=lambda spec: min(store.read_curves(spec).val_loss))
-    described = describe_test(
-        results,
-        rung=rung,
-        rows=len(best.split.test),
-        kept_repeat=best.split.repeat,
-        kept_epoch=store.best_epoch(best.key) or 0,
-    )
-    return described, store.best_model(best.key)
 
 
 def _sweep(runs: Path) -> None:

@@ -115,7 +115,12 @@ def prepare_study(config: Config, *, mapper: Mapper = map) -> Study:
 
 
 def audit_tables(config: Config) -> Audit:
-    """Audit a folder whose recordings are not there, by its tables alone.
+    """The audit of `read_tables`."""
+    return read_tables(config)[2]
+
+
+def read_tables(config: Config) -> tuple[Clips, list[Split], Audit]:
+    """A folder whose recordings are not there: its rows, their splits, and what an audit finds in the tables alone.
 
     Raises:
         LabError: the config or the tables can't be used.
@@ -123,9 +128,10 @@ def audit_tables(config: Config) -> Audit:
     check_config(config)
     clips = load_clips(_data_root(config), config.data, seed=config.seed, sound=False)
     _say_data(clips)
-    audit = audit_clips(clips, _draw_splits(clips, config), windows=None, config=config)
+    splits = _draw_splits(clips, config)
+    audit = audit_clips(clips, splits, windows=None, config=config)
     say_audit(audit)
-    return audit
+    return clips, splits, audit
 
 
 def _draw_splits(clips: Clips, config: Config) -> list[Split]:

@@ -11,7 +11,7 @@ import numpy as np
 from rfcx_lab.lab.fits import FitSpec, FitStore, HeldOut
 from rfcx_lab.lab.tracking import CurveStream, start_mlflow
 from rfcx_lab.model.backend import start_keras
-from rfcx_lab.model.fit import Fit, Part, evaluate, fit_rung, load_model
+from rfcx_lab.model.fit import Fit, Part, fit_rung, load_model, predict, score
 
 FitFunction = Callable[..., Fit]
 """With the signature of `rfcx_lab.model.fit.fit_rung`."""
@@ -53,10 +53,11 @@ def train(job: Job) -> str:
 
 
 def measure(job: Job) -> HeldOut:
-    """Measure the fit's best epoch on the test part, which no fit has seen, and keep the figures."""
+    """Measure the fit's best epoch on the test part, which no fit has seen; keep its predictions and the figures."""
     spec, store = job.spec, FitStore(job.store)
-    model = load_model(store.best_model(spec.key))
-    result = HeldOut(*evaluate(model, _part(spec, spec.split.test)))
+    part = _part(spec, spec.split.test)
+    probabilities = predict(load_model(store.best_model(spec.key)), part.windows)
+    result = HeldOut(*score(probabilities, part.labels), probabilities)
     store.write_held_out(spec, result)
     return result
 

@@ -101,10 +101,14 @@ def fit_rung(
 
 def evaluate(model: keras.Model, part: Part) -> tuple[float, float]:
     """Mean cross-entropy in nats, and accuracy, of `model` on `part`, in evaluation mode."""
-    probabilities = predict(model, part.windows)
-    own = probabilities[np.arange(len(part.labels)), part.labels]
+    return score(predict(model, part.windows), part.labels)
+
+
+def score(probabilities: NDArray[np.float32], labels: Labels) -> tuple[float, float]:
+    """Mean cross-entropy in nats, and accuracy, of class probabilities `[N, classes]` where `labels` `[N]` are true."""
+    own = probabilities[np.arange(len(labels)), labels]
     loss = -np.log(np.clip(own, _SMALLEST_PROBABILITY, 1 - _SMALLEST_PROBABILITY)).mean(dtype=np.float64)
-    return float(loss), float((probabilities.argmax(axis=1) == part.labels).mean())
+    return float(loss), float((probabilities.argmax(axis=1) == labels).mean())
 
 
 def predict(model: keras.Model, windows: Windows) -> NDArray[np.float32]:

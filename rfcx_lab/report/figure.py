@@ -1,4 +1,7 @@
-"""Every rung's learning curves with its onset, and what the losses of each come to: `ladder.png`."""
+"""Every rung's learning curves with its onset, and what the losses of each come to: `ladder.png` and `ladder.svg`.
+
+Made to be printed: drawn for a page's width, and still legible at half of it.
+"""
 
 from __future__ import annotations
 
@@ -21,16 +24,44 @@ if TYPE_CHECKING:
 TRAINING, VALIDATION, ONSET = "#0072B2", "#D55E00", "#000000"  # Okabe and Ito: told apart by any eye
 BEST, FINAL = "#009E73", "#D55E00"
 _COLUMNS = 4
-_PANEL = (3.1, 2.5)  # inches
+_PANEL = (2.6, 2.2)  # inches
+_FONT = 12  # points: 6 where the figure stands in one of two columns
+_SMALL = 10.5
+_LETTERS_PER_INCH = 11.0
+_RESOLUTION = 200  # dots per inch of the PNG
+_STYLE: dict[Any, Any] = {
+    "font.size": _FONT,
+    "axes.titlesize": _FONT,
+    "axes.labelsize": _FONT,
+    "xtick.labelsize": _SMALL,
+    "ytick.labelsize": _SMALL,
+    "legend.fontsize": _SMALL,
+    "svg.hashsalt": "rfcx_lab",  # the same figure gives the same bytes
+}
 
 
-def draw_ladder(curves: Mapping[str, Sequence[Curves]], document: Mapping[str, Any], *, path: Path) -> None:
-    """Write `ladder_figure` to `path`."""
-    ladder_figure(curves, document).savefig(path, dpi=150)
+def draw_ladder(curves: Mapping[str, Sequence[Curves]], document: Mapping[str, Any], *, paths: Sequence[Path]) -> None:
+    """Write `ladder_figure` to each of `paths`, in the format its suffix names."""
+    import matplotlib
+
+    figure = ladder_figure(curves, document)
+    with matplotlib.rc_context(_STYLE):
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")  # it would place everything once more, and slightly differently, per format
+        for path in paths:
+            dateless = {"Date": None} if path.suffix == ".svg" else None
+            figure.savefig(path, dpi=_RESOLUTION, metadata=dateless)
 
 
 def ladder_figure(curves: Mapping[str, Sequence[Curves]], document: Mapping[str, Any]) -> Figure:
     """One panel per rung over one of best and final losses, under the answer. `document` is a verdict."""
+    import matplotlib
+
+    with matplotlib.rc_context(_STYLE):
+        return _lay_out(curves, document)
+
+
+def _lay_out(curves: Mapping[str, Sequence[Curves]], document: Mapping[str, Any]) -> Figure:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -38,7 +69,7 @@ def ladder_figure(curves: Mapping[str, Sequence[Curves]], document: Mapping[str,
     columns = min(_COLUMNS, len(rungs))
     rows = math.ceil(len(rungs) / columns)
     width = max(columns * _PANEL[0], 7.5)
-    figure = Figure(figsize=(width, (rows + 1.25) * _PANEL[1] + 1.0), layout="constrained")
+    figure = Figure(figsize=(width, (rows + 1.4) * _PANEL[1] + 1.6), layout="constrained")
     FigureCanvasAgg(figure)
     grid = figure.add_gridspec(rows + 1, columns, height_ratios=[*[1.0] * rows, 1.15])
     _title(figure, document["answer"], width=width)
@@ -59,13 +90,13 @@ def ladder_figure(curves: Mapping[str, Sequence[Curves]], document: Mapping[str,
     for panel in panels:
         handles, labels = panel.get_legend_handles_labels()
         entries.update(zip(labels, handles, strict=True))
-    figure.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=len(entries), frameon=False)
+    figure.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=3, frameon=False)
     _draw_losses(figure.add_subplot(grid[rows, :]), rungs, chance=chance)
     return figure
 
 
 def _title(figure: Figure, answer: str, *, width: float) -> None:
-    figure.suptitle(textwrap.fill(answer, int(width * 10.5)), fontsize=11, x=0.01, ha="left")
+    figure.suptitle(textwrap.fill(answer, int(width * _LETTERS_PER_INCH)), fontsize=_FONT, x=0.01, ha="left")
 
 
 def _draw_rung(panel: Axes, fits: Sequence[Curves], rung: Mapping[str, Any], *, chance: float) -> None:
@@ -86,13 +117,13 @@ def _draw_rung(panel: Axes, fits: Sequence[Curves], rung: Mapping[str, Any], *, 
             end = high if high is not None else longest
             panel.axvspan(low, end, color=ONSET, alpha=0.12, lw=0, label="its 95 % interval")
         panel.axvline(point, color=ONSET, lw=1.3, ls="-.", label="onset (median)")
-        note = f"onset at {point:g} · {overfitting} of {repeats} overfit"
+        note = f"onset {point:g} · {overfitting}/{repeats} overfit"
     else:
-        note = f"no onset · {overfitting} of {repeats} overfit"
-    panel.text(0.97, 0.96, note, transform=panel.transAxes, ha="right", va="top", fontsize=8,
+        note = f"no onset · {overfitting}/{repeats} overfit"
+    panel.text(0.97, 0.96, note, transform=panel.transAxes, ha="right", va="top", fontsize=_SMALL,
                bbox={"facecolor": "white", "alpha": 0.8, "lw": 0, "pad": 1.5})  # fmt: skip
     remedy = " (remedy)" if rung["role"] == "remedy" else ""
-    panel.set_title(f"{rung['name']}{remedy}", fontsize=10)
+    panel.set_title(f"{rung['name']}{remedy}")
     panel.grid(alpha=0.25)
 
 
@@ -110,9 +141,9 @@ def _draw_losses(panel: Axes, rungs: Sequence[Mapping[str, Any]], *, chance: flo
     panel.set_xticks(places, [rung["name"] for rung in rungs])
     panel.set_xlim(-0.5, len(rungs) - 0.5)
     panel.set_ylabel("validation loss (nats)")
-    panel.set_title("What each rung comes to (mean ± standard error over repeats)", fontsize=10)
+    panel.set_title("What each rung comes to (mean ± standard error over repeats)")
     panel.grid(alpha=0.25, axis="y")
-    panel.legend(fontsize=8, loc="best")
+    panel.legend(loc="best")
 
 
 def _limit_losses(panel: Axes, curves: Mapping[str, Sequence[Curves]], *, chance: float) -> None:

@@ -14,11 +14,11 @@ from rfcx_lab.verdict.record import LadderRecord, write_record
 
 
 def write_report(output: Path, document: dict[str, Any], record: LadderRecord, rejected: pd.DataFrame) -> list[Path]:
-    """Write `verdict.json`, `ladder.png`, `curves.csv.gz` and `rejected.csv` into `output`; returns their paths."""
+    """Write `verdict.json`, the figure, `curves.csv.gz` and `rejected.csv` into `output`; returns their paths."""
     output.mkdir(parents=True, exist_ok=True)
-    paths = [output / name for name in ("verdict.json", "ladder.png", "curves.csv.gz", "rejected.csv")]
+    paths = [output / name for name in ("verdict.json", "ladder.png", "ladder.svg", "curves.csv.gz", "rejected.csv")]
     write_whole(paths[0], json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
-    draw_ladder(record.curves, document, path=paths[1])
-    write_record(paths[2], record)
-    rejected.to_csv(paths[3], index=False)
+    draw_ladder(record.curves, document, paths=paths[1:3])
+    write_record(paths[3], record)
+    rejected.to_csv(paths[4], index=False)
     return paths

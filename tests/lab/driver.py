@@ -87,7 +87,7 @@ def drive(
 
 def climb(runs: Path, *overrides: str) -> None:
     """The toy ladder with fits whose models are no models; what measures them is faked too."""
-    work.load_model, work.evaluate = (lambda path: path.read_bytes()), fakes.fake_evaluate
+    work.load_model, work.predict = (lambda path: path.read_bytes()), fakes.fake_predict
     study.check_disk = lambda *folder, **needs: None  # disks are to be filled here
     config = compose_config(*TOY, *SIZE, "engine=inline", f"runs_dir={runs}", *overrides)
     climb_ladder(config, verdict_path(runs).parent, fit=fakes.fit_with_model)

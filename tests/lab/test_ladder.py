@@ -46,7 +46,9 @@ def test_verdict_names_what_was_planted(config, tmp_path):
 
 def test_files_are_left_and_the_figure_is_drawn(config, tmp_path):
     files = {path.name: path for path in climb(config, tmp_path / "out").files}
-    assert set(files) == {"verdict.json", "ladder.png", "curves.csv.gz", "rejected.csv"}
+    assert set(files) == {
+        "verdict.json", "ladder.png", "ladder.svg", "curves.csv.gz", "rejected.csv", "report.html",
+    }  # fmt: skip
     from matplotlib.image import imread
 
     picture = imread(files["ladder.png"])
@@ -71,7 +73,7 @@ def test_mlflow_shows_study_rung_fit(config, tmp_path):
     assert "begins to overfit" in study.data.tags["mlflow.note.content"]
     client = MlflowClient(tracking_uri=config.tracking.uri)
     names = {artifact.path for artifact in client.list_artifacts(study.info.run_id)}
-    assert {"verdict.json", "ladder.png", "curves.csv.gz", "environment.txt", "config.yaml"} <= names
+    assert {"verdict.json", "report.html", "ladder.png", "curves.csv.gz", "environment.txt", "config.yaml"} <= names
 
 
 def test_seeds_and_splits_are_paired_over_rungs(config, tmp_path):

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import xml.etree.ElementTree as ElementTree
+
 import pytest
 
-from rfcx_lab.report.figure import ladder_figure
+from rfcx_lab.report.figure import draw_ladder, ladder_figure
 from rfcx_lab.report.table import HEADER, ladder_rows
 from rfcx_lab.verdict import Curves, RungInfo, judge_ladder
 from tests.verdict.synthetic import Truth, fits
@@ -66,3 +68,23 @@ def test_table_has_a_row_per_rung(repeats):
     assert {len(row) for row in rows} == {len(HEADER)}
     assert rows[1][1:3] == ("2,000", f"{repeats} of {repeats}")
     assert ("±" in rows[1][5]) == (repeats > 1)
+
+
+def test_smallest_letters_are_legible_at_half_the_width():
+    """Five points and more in a column of half a page."""
+    curves, document = made(6)
+    figure = ladder_figure(curves, document)
+    texts = [text for text in figure.findobj(lambda one: hasattr(one, "get_fontsize")) if text.get_text()]
+    shrunk = min(1.0, 5.2 / figure.get_figwidth())  # inches: half of a page across
+    assert len(texts) > 20
+    assert min(text.get_fontsize() for text in texts) * shrunk >= 5
+
+
+def test_figure_is_written_for_print_too_and_always_the_same(tmp_path):
+    curves, document = made(3)
+    paths = [tmp_path / "ladder.svg", tmp_path / "again.svg"]
+    draw_ladder(curves, document, paths=paths)
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    drawing = ElementTree.parse(paths[0]).getroot()
+    assert drawing.tag.endswith("svg")
+    assert sum(1 for _ in drawing.iter("{http://www.w3.org/2000/svg}path")) > 3 * 2 * 3

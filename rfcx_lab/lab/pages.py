@@ -1,0 +1,112 @@
+"""The page of a finished study, and that of data nobody has trained on: what goes onto them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from omegaconf import OmegaConf
+
+from rfcx_lab.config import Config
+from rfcx_lab.data.audit import Audit
+from rfcx_lab.data.clips import Clips
+from rfcx_lab.data.splits import Split
+from rfcx_lab.features.cache import WindowStore
+from rfcx_lab.files import write_whole
+from rfcx_lab.lab.exhibits import show_rows
+from rfcx_lab.lab.predict import Measured
+from rfcx_lab.lab.study import Study
+from rfcx_lab.report.data_page import data_page
+from rfcx_lab.report.exhibit import Exhibit
+from rfcx_lab.report.scores import score_species, worst_mistakes
+from rfcx_lab.report.study_page import Evidence, study_page
+from rfcx_lab.verdict.record import LadderRecord
+
+_MISTAKES = 8
+
+
+def write_study_page(
+    output: Path,
+    study: Study,
+    config: Config,
+    *,
+    document: dict[str, Any],
+    record: LadderRecord,
+    measured: Measured | None,
+    command: Sequence[str],
+) -> Path:
+    """Write `report.html` into `output`; returns its path. `command` is the overrides the study was called with."""
+    path = output / "report.html"
+    page = study_page(
+        document,
+        record.curves,
+        name=config.name,
+        config=OmegaConf.to_yaml(OmegaConf.structured(config)),
+        sample_rate=config.features.sample_rate,
+        command=command,
+        evidence=None if measured is None else _gather(study, config, measured),
+    )
+    write_whole(path, page)
+    return path
+
+
+def write_data_page(
+    output: Path,
+    clips: Clips,
+    splits: Sequence[Split],
+    config: Config,
+    *,
+    audit: Audit,
+    windows: WindowStore | None,
+    command: Sequence[str],
+) -> Path:
+    """Write `data.html` into `output`; returns its path. Without `windows` there are no calls to see and to hear."""
+    path = output / "data.html"
+    parts = {"training": splits[0].train, "validation": splits[0].validation, "test": splits[0].test}
+    side = np.empty(len(clips.table), dtype=object)
+    for name, rows in parts.items():
+        side[rows] = name
+    page = data_page(
+        clips.table.assign(side=side),
+        species=clips.species_names,
+        recordings=[(recording.seconds, recording.sample_rate) for recording in clips.recordings.values()],
+        sizes=[(len(split.train), len(split.validation), len(split.test)) for split in splits],
+        rejected=clips.rejected.to_dict("records"),
+        audit=audit.to_dict(),
+        config=config,
+        gallery=[] if windows is None else _gallery(clips, splits[0], windows, config),
+        command=command,
+    )
+    write_whole(path, page)
+    return path
+
+
+def _gallery(clips: Clips, split: Split, windows: WindowStore, config: Config) -> list[tuple[str, list[Exhibit]]]:
+    """A few calls of each species, from as many recordings as there are; none of the test part, which nobody looks at.
+
+    They are shown in rounds, every species' first call before any second: where sound has to be left out, it is not
+    all of one species.
+    """
+    rounds: dict[int, list[int]] = defaultdict(list)
+    table = clips.table.drop(index=split.test.tolist())
+    for _, calls in table.groupby("label"):
+        apart = [*calls.index[~calls["recording_id"].duplicated()], *calls.index[calls["recording_id"].duplicated()]]
+        for place, row in enumerate(apart[: config.look.calls]):
+            rounds[place].append(row)
+    rows = [row for place in sorted(rounds) for row in rounds[place]]
+    shown = dict(zip(rows, show_rows(rows, clips, windows=windows, config=config), strict=True))
+    return [
+        (name, [shown[row] for row in rows if clips.table["label"][row] == label])
+        for label, name in enumerate(clips.species_names)
+    ]
+
+
+def _gather(study: Study, config: Config, measured: Measured) -> Evidence:
+    labels = study.clips.labels[measured.rows]
+    mistakes = worst_mistakes(measured.probabilities, labels, most=_MISTAKES)
+    rows = [int(measured.rows[mistake.place]) for mistake in mistakes]
+    exhibits = show_rows(rows, study.clips, windows=study.windows, config=config)
+    return Evidence(score_species(measured.probabilities, labels), list(zip(mistakes, exhibits, strict=True)))
