@@ -104,15 +104,7 @@ def print_intervals(simulations: Simulations, recorded: Sequence[RecordedRung]) 
             name = f"{case.name}, {repeats} repeats"
             onsets.append(interval_row(name, [trial.onset for trial in trials], aim="given_shared"))
             rises.append(interval_row(name, [trial.rise for trial in trials], aim="population" if binding else None))
-    head = [
-        "holds the population's",
-        "holds that of the data drawn",
-        "mean width",
-        "median error",
-        "open",
-        "none",
-        "aim: >= .93",
-    ]
+    head = ["holds the population's", "holds that of the data drawn", "mean width", "median error", "open", "none"]
     print_rows("95 % interval of the median onset epoch", [*head, "aim: data drawn >= .93"], onsets)
     print_rows("95 % interval of the rise", [*head, "aim: population >= .93"], rises)
     return onsets + rises
