@@ -12,7 +12,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser
 
-from rfcx_lab.lab import work
+from rfcx_lab.lab import exhibits, work
 from rfcx_lab.lab.command import run
 from rfcx_lab.lab.ladder import climb_ladder
 from rfcx_lab.lab.study import prepare_study
@@ -267,3 +267,16 @@ def test_tables_alone_have_a_page_too(browser, root, tmp_path):
         assert not tab.said
         assert "no recordings beside the tables" in tab.page.inner_text("section[aria-labelledby=calls]")
         assert tab.page.locator("#counts tbody tr").count() == 3
+
+
+def test_sound_stops_before_the_page_grows_too_large(root, study, tmp_path, monkeypatch):
+    """Rounds of species: the first call of each is heard before the second of any."""
+    overrides = ["+experiment=look", *OVERRIDES[1:], f"data.root={root}", f"runs_dir={study.parent / 'runs'}"]
+    monkeypatch.setattr(exhibits, "SOUND_BYTES", 350_000)
+    run(compose_config(*overrides), tmp_path)
+    page = (tmp_path / "data.html").read_text()
+    assert 3 <= page.count("<audio") < 9
+    assert page.count("<audio") + page.count("No player") == 9
+    assert len(page) < 350_000 * 4 / 3 + 700_000
+    first = [part.split('class="card"')[1] for part in page.split('<h3 id="species-')[1:]]
+    assert all("<audio" in card for card in first)
