@@ -1,0 +1,115 @@
+"""What the trials of an Optuna study say of a space of architectures, and how they are told.
+
+A trial's value is the distance from the frontier, |mean margin|, to be minimised, so that any sampler serves any study;
+the signed margins per repeat stand in its user attributes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import optuna
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from rfcx_lab.lab.space import Space
+from rfcx_lab.verdict.frontier import Frontier, FrontierConfig, estimate_frontier
+from rfcx_lab.verdict.level_set import Observation
+
+DIRECTION = StudyDirection.MINIMIZE  # of a study
+CELL = "rfcx_lab:cell"  # system attribute: the architecture, known before any parameter is suggested
+_MARGINS, _FAILURE = "margins", "failure"  # user attributes
+
+
+@dataclass(frozen=True)
+class History:
+    """The trials of a study, as cells of a space."""
+
+    observations: tuple[Observation, ...]  # in the order in which they were told
+    pending: tuple[int, ...]  # being fitted
+    failed: tuple[int, ...]  # can't be fitted
+    foreign: int  # finished trials of architectures the space lacks, or told without margins: left out
+
+    @property
+    def seen(self) -> set[int]:
+        """Every cell that was tried or is being tried."""
+        return {observation.cell for observation in self.observations} | {*self.pending, *self.failed}
+
+
+def read_history(study: optuna.Study, space: Space) -> History:
+    """Sort the trials of a study. One that failed without `tell_failure` was interrupted, and counts as never asked."""
+    return sort_trials(study.get_trials(deepcopy=False), space)
+
+
+def estimate_study(study: optuna.Study, space: Space, *, config: FrontierConfig | None = None) -> Frontier | None:
+    """Say where the frontier runs by the trials of a study, whatever sampled them; None where none is told."""
+    observations = read_history(study, space).observations
+    return estimate_frontier(space.grid, observations, config=config) if observations else None
+
+
+def tell_margins(study: optuna.Study, trial: optuna.Trial, margins: Sequence[float]) -> None:
+    """Tell the overfit margins of a trial's repeats.
+
+    Raises:
+        LabError: there is none, or one is not finite.
+    """
+    observed = Observation(0, tuple(map(float, margins))).margins
+    trial.set_user_attr(_MARGINS, list(observed))
+    study.tell(trial, abs(float(np.mean(observed))))
+
+
+def tell_failure(study: optuna.Study, trial: optuna.Trial, reason: str) -> None:
+    """Tell that a trial's architecture can't be fitted: it is not asked for again."""
+    trial.set_user_attr(_FAILURE, reason)
+    study.tell(trial, state=TrialState.FAIL)
+
+
+def release_running(study: optuna.Study) -> int:
+    """End the trials that a killed driver left running, so that they are asked for again; how many there were.
+
+    Only the one driver of a study may call it, before it asks for the first trial.
+    """
+    running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    for trial in running:
+        study.tell(trial.number, state=TrialState.FAIL)
+    return len(running)
+
+
+def visit(study: optuna.Study, space: Space, trial: optuna.Trial) -> int:
+    """How many trials before this one had its architecture: its repeats have to be others than theirs."""
+    earlier = [other for other in study.get_trials(deepcopy=False) if other.number < trial.number]
+    history = sort_trials(earlier, space)
+    own = space.find(trial.params)
+    return sum(cell == own for cell in (*(o.cell for o in history.observations), *history.pending, *history.failed))
+
+
+def sort_trials(trials: Sequence[FrozenTrial], space: Space, *, last: Observation | None = None) -> History:
+    """Sort trials; `last` is an observation that is just being told."""
+    finished = sorted((t for t in trials if t.state == TrialState.COMPLETE), key=_told)
+    observed = [observe(trial, space) for trial in finished]
+    open_ones = [t for t in trials if t.state in (TrialState.RUNNING, TrialState.WAITING)]
+    failed = [t for t in trials if t.state == TrialState.FAIL and _FAILURE in t.user_attrs]
+    return History(
+        observations=(*(o for o in observed if o is not None), *([last] if last else [])),
+        pending=tuple(cell for t in open_ones if (cell := _locate(t, space)) is not None),
+        failed=tuple(cell for t in failed if (cell := _locate(t, space)) is not None),
+        foreign=sum(o is None for o in observed),
+    )
+
+
+def _told(trial: FrozenTrial) -> tuple[float, int]:
+    return trial.datetime_complete.timestamp() if trial.datetime_complete else 0.0, trial.number
+
+
+def observe(trial: FrozenTrial, space: Space) -> Observation | None:
+    """What a trial was told; None where that is no margin, or of no cell of the space."""
+    cell, margins = space.find(trial.params), trial.user_attrs.get(_MARGINS)
+    return None if cell is None or not margins else Observation(cell, tuple(margins))
+
+
+def _locate(trial: FrozenTrial, space: Space) -> int | None:
+    """The cell of a trial that may not have been asked for all its parameters yet."""
+    chosen = trial.system_attrs.get(CELL) or trial.system_attrs.get("fixed_params") or trial.params
+    return space.find(chosen)

@@ -1,0 +1,113 @@
+"""Which architecture to try next, when the line where models begin to overfit is what is sought."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+from scipy.special import ndtr
+
+from rfcx_lab.verdict.level_set import Array, Grid, Observation, Posterior, infer_margins
+
+_CANDIDATES = 48  # cells whose effect is computed, the most doubtful by the straddle; the others are never the best
+_STRADDLE = 1.96  # standard deviations (Bryan et al. 2005)
+_NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(7)
+
+
+def next_cells(
+    grid: Grid,
+    observations: Sequence[Observation],
+    *,
+    count: int = 1,
+    pending: Collection[int] = (),
+    barred: Collection[int] = (),
+    repeats: int = 3,
+    overlap: float = 0.0,
+) -> list[int]:
+    """Choose where to look next: `count` cells or as many as there are, none twice, none that is pending or barred.
+
+    First the centre and the two opposite corners. Then, of the most doubtful cells by the straddle (Bryan et al. 2005),
+    the one whose observation will leave the fewest signs wrong over the whole grid, in expectation (stepwise
+    uncertainty reduction: Bect et al. 2012, Chevalier et al. 2014). A cell observed before is chosen again where its
+    noise is the doubt. What is pending counts as if it had brought what is expected of it (Ginsbourger et al. 2010).
+    `barred` cells can't be observed; a trial will bring `repeats` more of a cell, with `overlap` as in `infer_margins`.
+
+    Raises:
+        LabError: an observation is of a cell that `grid` lacks.
+    """
+    taken = {*pending, *barred}
+    posterior = infer_margins(grid, observations, overlap=overlap) if observations else None
+    counts = np.zeros(len(grid.points))
+    for observation in observations:
+        counts[observation.cell] += len(observation.margins)
+    mean, covariance = (posterior.mean, posterior.covariance) if posterior else (None, None)
+    added = _added_noise(counts, posterior, repeats=repeats, overlap=overlap)
+    for cell in sorted(pending):
+        covariance = _believe(covariance, cell, added)
+    cells: list[int] = []
+    while len(cells) < count and len(taken) < len(grid.points):
+        start = _start(grid, counts, taken)
+        if start is not None:
+            cell = start
+        elif mean is None or covariance is None:
+            cell = _farthest(grid, taken)
+        else:
+            cell = _most_telling(mean, covariance, added, taken)
+        cells.append(cell)
+        taken.add(cell)
+        covariance = _believe(covariance, cell, added)
+    return cells
+
+
+def _start(grid: Grid, counts: Array, taken: Collection[int]) -> int | None:
+    """The first of the centre and two opposite corners that was neither observed nor taken."""
+    for place in (0.5, 0.0, 1.0):
+        cell = int(np.argmin(np.sum((grid.points - place) ** 2, axis=1)))
+        if not counts[cell] and cell not in taken:
+            return cell
+    return None
+
+
+def _farthest(grid: Grid, taken: Collection[int]) -> int:
+    """The cell farthest from all that are taken: nothing is known yet."""
+    gaps = grid.points[:, None, :] - grid.points[sorted(taken)][None, :, :]
+    nearest = np.min(np.sum(gaps**2, axis=2), axis=1)
+    nearest[sorted(taken)] = -1.0
+    return int(np.argmax(nearest))
+
+
+def _added_noise(counts: Array, posterior: Posterior | None, *, repeats: int, overlap: float) -> Array:
+    """Variance of what one more trial would tell of each cell by itself, `(cells,)`, over and above earlier ones."""
+    if posterior is None:
+        return np.ones(len(counts))
+    with np.errstate(divide="ignore"):
+        before = 1 / (1 / counts + overlap)
+    after = 1 / (1 / (counts + repeats) + overlap)
+    return posterior.noise**2 / (after - before)
+
+
+def _believe(covariance: Array | None, cell: int, added: Array) -> Array | None:
+    """The posterior's covariance once `cell` has brought what is expected of it: the mean stays."""
+    if covariance is None:
+        return None
+    shared = covariance[:, cell]
+    return covariance - np.outer(shared, shared) / (covariance[cell, cell] + added[cell])
+
+
+def _most_telling(mean: Array, covariance: Array, added: Array, taken: Collection[int]) -> int:
+    """The cell after whose observation the expected number of wrong signs is lowest.
+
+    Over what it may bring, a normal variable, by Gauss-Hermite quadrature.
+    """
+    variances = np.maximum(np.diag(covariance), 1e-18)
+    doubt = _STRADDLE * np.sqrt(variances) - np.abs(mean)
+    doubt[sorted(taken)] = -np.inf
+    candidates = np.argsort(-doubt, kind="stable")[:_CANDIDATES]
+    candidates = candidates[np.isfinite(doubt[candidates])]
+    moves = covariance[:, candidates] / np.sqrt(variances[candidates] + added[candidates])
+    left = np.sqrt(np.maximum(variances[:, None] - moves**2, 1e-18))
+    wrong = sum(
+        weight * ndtr(-np.abs(mean[:, None] + node * moves) / left).sum(axis=0)
+        for node, weight in zip(_NODES, _WEIGHTS, strict=True)
+    )
+    return int(candidates[np.argmin(wrong)])

@@ -1,0 +1,153 @@
+"""The frontier: the line through a space of architectures beyond which models of these data overfit.
+
+`estimate_frontier` says where it runs, how sure that is, and when to stop; `acquisition.next_cells` where to look next.
+Both look at the overfit margin of `level_set`, whose sign is all that is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rfcx_lab.errors import LabError
+from rfcx_lab.verdict.level_set import Grid, Observation, Posterior, infer_margins
+
+FOUND, OPEN = "found", "open"
+ALL_OVERFIT, NONE_OVERFITS = "all_overfit", "none_overfits"
+
+
+@dataclass
+class FrontierConfig:
+    """When a frontier counts as known.
+
+    Raises:
+        LabError: a value lies out of its range.
+    """
+
+    confidence: float = 0.95  # probability of its sign from which a cell is sure
+    tolerance: int = 1  # cells on either side of the frontier that may stay unsure; 1: the two beside it
+    persistence: int = 3  # trials in a row after which it has to be known
+    overlap: float = 0.0  # validation rows over training rows: what repeats have in common, averaging does not remove
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        if not 0.5 < self.confidence < 1:
+            raise LabError(f"frontier.confidence must lie in (0.5, 1), not {self.confidence}.")
+        if self.tolerance < 1 or self.persistence < 1:
+            raise LabError("frontier.tolerance and frontier.persistence must be at least 1.")
+        if self.overlap < 0:
+            raise LabError(f"frontier.overlap must not be negative, as {self.overlap} is.")
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """Where the frontier crosses one column; positions count its cells from 0, smallest model first."""
+
+    # By the mean, sure or not: FOUND, ALL_OVERFIT, NONE_OVERFITS, or OPEN where smaller models alone overfit.
+    status: str
+    position: float | None  # between the last cell before the frontier and the first beyond; None: it does not cross
+    low: int | None  # up to here it is sure that no cell overfits; None: of no cell
+    high: int | None  # from here on it is sure that every cell overfits; None: of no cell
+    monotone: bool  # no more than one change of sign
+
+
+@dataclass(frozen=True, eq=False)
+class Frontier:
+    """What is known after some trials."""
+
+    status: str  # FOUND, ALL_OVERFIT and NONE_OVERFITS are established; OPEN is not
+    crossings: tuple[Crossing, ...]  # one per column of the grid
+    posterior: Posterior
+    unsure: tuple[int, ...]  # cells whose sign is in doubt, those beside the frontier apart
+    settled: bool  # known for `persistence` trials in a row: stop
+    trials: int
+    reason: str  # a sentence
+
+
+def estimate_frontier(
+    grid: Grid, observations: Sequence[Observation], *, config: FrontierConfig | None = None
+) -> Frontier:
+    """Say where the frontier runs, from `observations` in the order in which they came.
+
+    Raises:
+        LabError: there is no observation, or one of a cell that `grid` lacks.
+    """
+    chosen = config or FrontierConfig()
+    posterior = infer_margins(grid, observations, overlap=chosen.overlap)
+    doubtful = _doubtful(grid, posterior, chosen)
+    status = _status(posterior, doubtful)
+    earlier = range(len(observations) - 1, len(observations) - chosen.persistence, -1)
+    settled = status != OPEN and all(_is_known(grid, observations[:count], chosen, status) for count in earlier)
+    return Frontier(
+        status=status,
+        crossings=tuple(_cross(np.array(column), posterior, chosen.confidence) for column in grid.columns),
+        posterior=posterior,
+        unsure=tuple(map(int, np.flatnonzero(doubtful))),
+        settled=settled,
+        trials=len(observations),
+        reason=_explain(status, grid, doubtful, chosen.confidence),
+    )
+
+
+def _is_known(grid: Grid, observations: Sequence[Observation], config: FrontierConfig, status: str) -> bool:
+    if not observations:
+        return False
+    posterior = infer_margins(grid, observations, overlap=config.overlap)
+    return _status(posterior, _doubtful(grid, posterior, config)) == status
+
+
+def _status(posterior: Posterior, doubtful: NDArray[np.bool_]) -> str:
+    if doubtful.any():
+        return OPEN
+    over = posterior.mean > 0
+    return ALL_OVERFIT if over.all() else FOUND if over.any() else NONE_OVERFITS
+
+
+def _doubtful(grid: Grid, posterior: Posterior, config: FrontierConfig) -> NDArray[np.bool_]:
+    """Cells that are unsure, `(cells,)`, but for those within the tolerance of a frontier."""
+    over = posterior.mean > 0
+    unsure = np.maximum(posterior.overfit, 1 - posterior.overfit) < config.confidence
+    if over.all() or not over.any():
+        return unsure  # that there is none takes every cell
+    for column in map(np.array, grid.columns):
+        changes = np.flatnonzero(np.diff(over[column]))
+        if not len(changes):  # the frontier may run close by its smallest or its largest model
+            changes = np.array([-1 if over[column[0]] else len(column) - 1])
+        for change in changes:
+            unsure[column[max(change + 1 - config.tolerance, 0) : change + 1 + config.tolerance]] = False
+    return unsure
+
+
+def _cross(column: NDArray[np.intp], posterior: Posterior, confidence: float) -> Crossing:
+    mean, overfit = posterior.mean[column], posterior.overfit[column]
+    over = mean > 0
+    changes = np.flatnonzero(np.diff(over))
+    rises = [int(change) for change in changes if over[change + 1]]
+    position = None
+    if rises:
+        first = rises[0]
+        position = first + float(mean[first] / (mean[first] - mean[first + 1]))
+    status = FOUND if rises else OPEN if len(changes) else ALL_OVERFIT if over[0] else NONE_OVERFITS
+    before = int(np.cumprod(overfit <= 1 - confidence).sum())
+    beyond = int(np.cumprod(overfit[::-1] >= confidence).sum())
+    return Crossing(
+        status=status,
+        position=position,
+        low=before - 1 if before else None,
+        high=len(column) - beyond if beyond else None,
+        monotone=len(changes) <= 1 and len(rises) == len(changes),
+    )
+
+
+def _explain(status: str, grid: Grid, doubtful: NDArray[np.bool_], confidence: float) -> str:
+    cells, sure = len(grid.points), f"with a probability of {100 * confidence:g} % or more in each"
+    if status == ALL_OVERFIT:
+        return f"All {cells} cells overfit, {sure}: there is no frontier in this space; add smaller models to find it."
+    if status == NONE_OVERFITS:
+        return f"None of the {cells} cells overfits, {sure}: there is no frontier in this space; add larger models."
+    if status == OPEN:
+        return f"The frontier is not established: {int(doubtful.sum())} of {cells} cells are still in doubt."
+    return f"The frontier is known: of {cells} cells only those beside it are in doubt."
