@@ -19,6 +19,12 @@ _LONGEST = 100  # characters of a value
 def check_config(config: Config) -> list[RungConfig]:
     """The rungs to climb; LabError, naming the key, where the config can't be run."""
     check_finite(config)
+    if config.kind == "sweep":
+        from rfcx_lab.lab.architectures import check_sweep  # a ladder needs none of what it imports
+
+        check_sweep(config.sweep)
+    elif config.kind != "ladder":
+        raise LabError(f"kind={config.kind}: must be ladder or sweep.")
     check_features(config.features, config.window)
     check_rungs(config.ladder.rungs)
     names = [rung.name for rung in config.ladder.rungs]
