@@ -30,7 +30,7 @@ OWNERS = {
     "rich": {"console.py"},
     "distributed": {"lab/cluster.py"},
     "matplotlib": {"report"},
-    "optuna": {"lab/sampler.py", "lab/trials.py", "lab/sweep.py"},
+    "optuna": {"lab/sampler.py", "lab/trials.py", "lab/trial_store.py", "lab/search.py"},
     "hydra": {"__main__.py", "config.py", "refusals.py"},
 }
 VERDICT_NEEDS = {"numpy", "scipy", "sklearn", "lazy_loader"}

@@ -18,7 +18,7 @@ from rfcx_lab.report.table import HEADER, ladder_rows
 
 def run(config: Config, output: Path) -> None:
     """Run the study, or its audit alone, leaving its files in `output`. Raises LabError on bad input."""
-    work = _audit if config.audit.only else _climb
+    work = _audit if config.audit.only else _sweep if config.kind == "sweep" else _climb
     try:
         work(config, output)
     except RejectionError as error:
@@ -35,6 +35,19 @@ def _climb(config: Config, output: Path) -> None:
     for path in climb.files:
         console.say(str(path))
     console.say(f"Compare runs: make ui, or mlflow ui --backend-store-uri {config.tracking.uri}")
+
+
+def _sweep(config: Config, output: Path) -> None:
+    from rfcx_lab.lab.sweep import run_sweep  # a ladder needs no Optuna
+    from rfcx_lab.lab.trial_store import hide_password
+
+    swept = run_sweep(config, output)
+    console.say(swept.document["answer"], style="bold")
+    console.say("")
+    for path in swept.files:
+        console.say(str(path))
+    console.say(f"Compare runs: make ui, or mlflow ui --backend-store-uri {config.tracking.uri}")
+    console.say(f"Compare trials: make dashboard, or optuna-dashboard {hide_password(config.sweep.storage)}")
 
 
 def _audit(config: Config, output: Path) -> None:
