@@ -48,9 +48,9 @@ def fake_fit(rung, *, train, validation, classes, training, seed, on_epoch) -> F
 
 
 def fit_with_frontier(rung, *, train, validation, classes, training, seed, on_epoch) -> Fit:
-    """The wider and the deeper, the more a rung overfits: from LSTM 32 on without a dense layer, LSTM 8 with three."""
+    """The wider and the deeper, the more a rung overfits: from LSTM 26 without a dense layer, LSTM 6.5 with three."""
     _note(f"{rung.name} {seed}")
-    beyond = math.log2(rung.lstm[0]) + len(rung.dense) * 2 / 3 - 4.7
+    beyond = beyond_frontier(rung.lstm[0], len(rung.dense))
     noise = np.random.default_rng([seed, rung.lstm[0], len(rung.dense)]).normal(0, 0.01, (training.epochs, 2))
     slope = np.random.default_rng([seed, rung.lstm[0], len(rung.dense), 1]).normal(0, 0.15)
     rise = max(0.0, 0.05 * (beyond + 1 + slope))  # at the margin, 0.05, where `beyond` is 0
@@ -66,6 +66,11 @@ def fit_with_frontier(rung, *, train, validation, classes, training, seed, on_ep
         on_epoch(number, epoch)
     fit.best_epoch = 1 + int(np.argmin([epoch.val_loss for epoch in fit.epochs]))
     return fit
+
+
+def beyond_frontier(width: int, layers: int) -> float:
+    """How many doublings of its width `fit_with_frontier` takes an architecture to lie beyond the frontier."""
+    return math.log2(width) + layers * 2 / 3 - 4.7
 
 
 def fit_with_model(rung, **options) -> Fit:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields, replace
+from itertools import pairwise
 
 from rfcx_lab.config import AxisConfig, RungConfig, SpaceConfig, SweepConfig
 from rfcx_lab.errors import LabError
@@ -116,11 +117,9 @@ def axis_values(axis: AxisConfig, name: str) -> tuple[Number, ...]:
     key = f"sweep.space.{name}"
     grid = (axis.low, axis.high, axis.step, axis.log_steps)
     if axis.values and any(part is not None for part in grid):
-        raise LabError(
-            f"{key}: has values and a grid; leave values=[] or set low, high, step and log_steps to null."
-        )
+        raise LabError(f"{key}: has values and a grid; leave values=[] or set low, high, step and log_steps to null.")
     values = list(axis.values) or _grid_values(axis, key)
-    if any(not a < b for a, b in zip(values, values[1:], strict=False)):
+    if any(not a < b for a, b in pairwise(values)):
         raise LabError(f"{key}.values={_plain(values)}: must grow, from the smallest model to the largest.")
     if name in _WHOLE:
         return _whole(values, name, key)

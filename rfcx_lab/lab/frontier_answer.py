@@ -13,7 +13,6 @@ from typing import Any
 
 from rfcx_lab import __version__
 from rfcx_lab.lab.answer import LIBRARIES, describe_data
-from rfcx_lab.verdict.frontier_sentence import write_frontier_sentence
 from rfcx_lab.lab.outcome import Outcome, judge_architecture
 from rfcx_lab.lab.search import Told
 from rfcx_lab.lab.space import Architecture, Number, Space
@@ -23,6 +22,7 @@ from rfcx_lab.model.backend import versions as model_versions
 from rfcx_lab.verdict import Curves
 from rfcx_lab.verdict.choice import recommend
 from rfcx_lab.verdict.frontier import OPEN, Crossing, Frontier
+from rfcx_lab.verdict.frontier_sentence import write_frontier_sentence
 
 SCHEMA = "rfcx_lab/frontier/1"
 

@@ -9,7 +9,6 @@ from typing import Any
 
 from rfcx_lab.config import Config
 from rfcx_lab.console import say
-from rfcx_lab.errors import LabError
 from rfcx_lab.files import full_disk_said
 from rfcx_lab.lab.answer import build_answer, describe_test
 from rfcx_lab.lab.checks import plan_of

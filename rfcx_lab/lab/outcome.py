@@ -48,6 +48,7 @@ class Outcome:
     def _mean(self) -> float:
         return float(np.mean(self.margins))
 
+
 def judge_architecture(
     curves: Sequence[Curves], info: RungInfo, *, index: int, validation_fraction: float, config: Config
 ) -> Outcome:

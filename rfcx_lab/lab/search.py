@@ -1,6 +1,6 @@
 """The trials of a sweep: asked for in batches, and told. The one who touches the Optuna study.
 
-A trial that a killed driver left running is taken up: its architecture stands in the study, and its finished fits in the
+A trial that a killed driver left running is taken up: its architecture stands in the study, its finished fits in the
 store. All that decides on a trial is the study as it was when its batch was asked for, and a seed of its own; so an
 interrupted search asks for the same trials as an undisturbed one.
 """
@@ -104,7 +104,9 @@ class Search:
 
     def finished(self) -> list[Asked]:
         """Every trial that was told its margins, or that it failed."""
-        ended = [t for t in self._study.get_trials(deepcopy=False) if _REPEATS in t.user_attrs and t.state.is_finished()]
+        ended = [
+            t for t in self._study.get_trials(deepcopy=False) if _REPEATS in t.user_attrs and t.state.is_finished()
+        ]
         return [found for trial in ended if (found := self._find(trial)) is not None]
 
     def trials(self) -> list[Told]:

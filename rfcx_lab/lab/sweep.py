@@ -106,7 +106,7 @@ class Sweep:
             raise LabError("No trial has two usable fits or more: there is nothing to tell a frontier by.")
         finished = self._search.finished()
         specs = [self._kept(asked) for asked in finished]
-        curves = defaultdict(list)  # by cell
+        curves: dict[int, list[Curves]] = defaultdict(list)  # by cell
         for asked, some in zip(finished, specs, strict=True):
             curves[asked.cell] += [self._fitter.curves(spec) for spec in some]
         document = build_frontier_answer(self._plan, self._search.trials(), curves, frontier)

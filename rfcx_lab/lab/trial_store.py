@@ -1,4 +1,4 @@
-"""Where the trials of a sweep are kept: a journal file, or any database that Optuna takes; and whose trials they are."""
+"""Where the trials of a sweep are kept, a journal file or any database that Optuna takes, and whose trials they are."""
 
 from __future__ import annotations
 
@@ -72,13 +72,22 @@ def _open_storage(storage: str) -> BaseStorage:
 
 
 def _mend(path: Path) -> None:
-    """Cut off the line that a killed writer, or a full disk, has left without its end: Optuna would not go on."""
-    if not path.is_file():
-        return
-    with path.open("rb+") as file:
-        content = file.read()
-        if content and not content.endswith(b"\n"):
-            file.truncate(content.rfind(b"\n") + 1)
+    """Cut off the line that a killed writer, or a full disk, has left without its end: Optuna would not go on.
+
+    Raises:
+        ValueError: a whole line is none of a journal; Optuna would write behind it.
+    """
+    content = path.read_bytes() if path.is_file() else b""
+    whole = content[: content.rfind(b"\n") + 1]
+    if not whole and content:
+        raise ValueError("its first line has no end")
+    for number, line in enumerate(whole.splitlines(), start=1):
+        entry = json.loads(line) if line[:1] == b"{" else None
+        if not isinstance(entry, dict) or "op_code" not in entry:
+            raise ValueError(f"its line {number} is none of a journal")
+    if len(whole) < len(content):
+        with path.open("rb+") as file:
+            file.truncate(len(whole))
 
 
 def _compare(
@@ -90,9 +99,9 @@ def _compare(
     where = f"{hide_password(storage)} holds a study {name}"
     if there is None:
         raise LabError(f"{where} that no sweep has made; choose a name for this one, as name={free}.")
-    old, new = _flat(there), _flat(asked)
-    keys = [key for key in {**old, **new} if old.get(key) != new.get(key)]
-    named = [f"{key} is {_cut(old.get(key))} there and {_cut(new.get(key))} here" for key in keys[:_MOST_NAMED]]
+    old, here = _flat(there), _flat(asked)
+    keys = [key for key in {**old, **here} if old.get(key) != here.get(key)]
+    named = [f"{key} is {_cut(old.get(key))} there and {_cut(here.get(key))} here" for key in keys[:_MOST_NAMED]]
     more = f", and {len(keys) - _MOST_NAMED} more differ" if len(keys) > _MOST_NAMED else ""
     raise LabError(
         f"{where} of another kind ({'; '.join(named)}{more}): their trials can't be compared; run this one under a "

@@ -133,8 +133,17 @@ def _draw_frontier(
         start = -0.5 if low is None else wide.index(low)
         end = len(wide) - 0.5 if high is None else wide.index(high)
         panel.add_patch(
-            Rectangle((start, y - 0.5), max(end - start, 0.0), 1, fill=False, hatch="////", ec="0.35", lw=0, zorder=2,
-                      label="where it may run")  # fmt: skip
+            Rectangle(
+                (start, y - 0.5),
+                max(end - start, 0.0),
+                1,
+                fill=False,
+                hatch="////",
+                ec="0.35",
+                lw=0,
+                zorder=2,
+                label="where it may run",
+            )
         )
         ends = {NONE_OVERFITS: len(wide) - 0.5, ALL_OVERFIT: -0.5}
         x = crossing["position"] if crossing["position"] is not None else ends.get(crossing["status"], np.nan)

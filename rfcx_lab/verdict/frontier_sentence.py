@@ -29,7 +29,7 @@ def name_axis(axis: str, value: float | None = None) -> str:
     if value is None:
         return several
     if axis.endswith("layers"):
-        return f"{value:g} {one if value == 1 else several}"
+        return f"{value:g} {one}" if value == 1 else f"{f'{value:g}' if value else 'no'} {several}"
     return f"{one} {value:g}"
 
 
@@ -40,7 +40,7 @@ def name_column(column: Mapping[str, float]) -> str:
 
 def _say_frontier(document: Mapping[str, Any]) -> str:
     epochs, status = f"trained for {document['epochs']} epochs", document["status"]
-    cells, sure = document["space"]["architectures"], f"{document['confidence']:.0%}"
+    cells, sure = document["space"]["architectures"], f"{100 * document['confidence']:g} %"
     if status == ALL_OVERFIT:
         return (
             f"There is no frontier in this space: {epochs}, all {cells} architectures overfit, each with a probability "
@@ -53,7 +53,7 @@ def _say_frontier(document: Mapping[str, Any]) -> str:
         )
     places = "; ".join(_say_crossing(crossing, document["space"]) for crossing in document["crossings"])
     if status == FOUND:
-        return f"Models of these data, {epochs}, begin to overfit {places} (known with a probability of {sure})."
+        return f"Models of these data, {epochs}, begin to overfit {places}. Each side is known to {sure}."
     doubtful = sum(each["in_doubt"] for each in document["architectures"])
     assert status == OPEN, status
     return (
@@ -68,7 +68,7 @@ def _say_crossing(crossing: Mapping[str, Any], space: Mapping[str, Any]) -> str:
     where = f"with {name_column(crossing['column'])} " if crossing["column"] else ""
     low, high = crossing["none_up_to"], crossing["all_from"]
     if crossing["value"] is not None:
-        return f"{where}at {_axis(along)} of about {crossing['value']:.3g}{_band(low, high)}"
+        return f"{where}at {_axis(along)} of about {_round(crossing['value'])}{_band(low, high)}"
     if crossing["status"] == ALL_OVERFIT:
         return f"{where}at or below the smallest" + (f" (surely from {high:g} on)" if high is not None else "")
     if crossing["status"] == NONE_OVERFITS:
@@ -84,6 +84,10 @@ def _band(low: float | None, high: float | None) -> str:
     return f" (more than {low:g})" if low is not None else " (anywhere)"
 
 
+def _round(value: float) -> str:
+    return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
+
+
 def _axis(along: str) -> str:
     return ("an " if along.startswith("lstm") else "a ") + (
         f"number of {name_axis(along)}" if along.endswith("layers") else name_axis(along)
@@ -94,8 +98,9 @@ def _say_search(document: Mapping[str, Any]) -> str:
     trials: Sequence[Mapping[str, Any]] = document["trials"]
     seen = sum(bool(each["trials"]) for each in document["architectures"])
     failed = sum(trial["state"] == "failed" for trial in trials)
-    told = f"{len(trials)} trials of {seen} of the {document['space']['architectures']} architectures told it"
-    return told[0].upper() + told[1:] + (f"; {failed} of them failed." if failed else ".")
+    trial = f"{len(trials)} trial{'s' if len(trials) > 1 else ''}"
+    failure = f", {failed} of which failed" if failed else ""
+    return f"That took {trial}{failure}, of {seen} of the {document['space']['architectures']} architectures."
 
 
 def _say_choice(document: Mapping[str, Any]) -> str:
@@ -105,6 +110,6 @@ def _say_choice(document: Mapping[str, Any]) -> str:
     if chosen["architecture"] == best["architecture"]:
         return f"Recommended: {chosen['architecture']}, {chosen['epochs']} epochs, the best of them."
     return (
-        f"Recommended: {chosen['architecture']}, {chosen['epochs']} epochs, the smallest within a standard error of the "
-        f"best, {best['architecture']}."
+        f"Recommended: {chosen['architecture']}, {chosen['epochs']} epochs, the smallest within a standard error of "
+        f"the best, {best['architecture']}."
     )
