@@ -145,7 +145,7 @@ class SweepConfig:
     at_once: int = MISSING  # trials asked for before the first of them is told
     along: str = MISSING  # the axis on which the frontier is sought, in every combination of the others
     storage: str = MISSING  # a file, or the URL of a database
-    confidence: float = 0.9  # probability of its side from which an architecture is no longer in doubt
+    confidence: float = 0.95  # probability of its side from which an architecture is no longer in doubt
     space: SpaceConfig = MISSING
 
 

@@ -33,7 +33,7 @@ def test_an_axis_exists_only_where_it_means_something():
     rungs = [build_rung(config, cell) for cell in space.cells]
     assert len(rungs) == 6 * (1 + 3 * 2)
     assert all(("dense_dropout" in cell) == (cell["dense_layers"] > 0) for cell in space.cells)
-    assert [rung.dense for rung in rungs if len(rung.dense) == 3][0] == [128, 64, 32]
+    assert next(rung.dense for rung in rungs if len(rung.dense) == 3) == [128, 64, 32]
     assert {tuple(rung.dense_dropout) for rung in rungs if len(rung.dense) == 2} == {(), (0.4, 0.4)}
     names = [replace(rung, name="") for rung in rungs]
     assert all(names.count(rung) == 1 for rung in names)

@@ -285,7 +285,7 @@ def test_every_fit_failing_is_said_and_costs_no_trial(config, tmp_path):
 
 # Killed
 
-KILLED = (*SIZE, "sweep.n_trials=6", "sweep.confidence=0.99")
+KILLED = (*SIZE, "sweep.n_trials=6", "sweep.confidence=0.999")
 
 
 def finish(runs: Path, *overrides: str) -> None:
