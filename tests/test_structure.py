@@ -30,7 +30,9 @@ OWNERS = {
     "rich": {"console.py"},
     "distributed": {"lab/cluster.py"},
     "matplotlib": {"report"},
-    "optuna": {"lab/sampler.py", "lab/trials.py", "lab/trial_store.py", "lab/search.py"},
+    "optuna": {"lab/sampler.py", "lab/trials.py", "lab/trial_store.py", "lab/search.py", "lab/dashboard.py"},
+    "optuna_dashboard": {"lab/dashboard.py"},
+    "plotly": {"report"},
     "hydra": {"__main__.py", "config.py", "refusals.py"},
 }
 VERDICT_NEEDS = {"numpy", "scipy", "sklearn", "lazy_loader"}

@@ -16,6 +16,7 @@ import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from rfcx_lab.config import RungConfig, SweepConfig
+from rfcx_lab.lab.dashboard import note_trial, show_frontier
 from rfcx_lab.lab.sampler import is_done, make_sampler
 from rfcx_lab.lab.space import Space
 from rfcx_lab.lab.trials import History, estimate_study, read_history, tell_failure, tell_margins, visit
@@ -87,12 +88,25 @@ class Search:
             count += 1
         return batch
 
-    def tell(self, asked: Asked, *, margins: Sequence[float], value: float | None, notes: Mapping[str, Any]) -> None:
-        """Tell a trial its loss, with its margins and `notes`; without margins it has failed, as `notes` may say."""
+    def tell(
+        self,
+        asked: Asked,
+        *,
+        margins: Sequence[float],
+        value: float | None,
+        notes: Mapping[str, Any],
+        link: str | None = None,
+    ) -> None:
+        """Tell a trial its loss, with its margins and `notes`; without margins it has failed, as `notes` may say.
+
+        `link` is where its fits are shown.
+        """
         assert isinstance(asked.trial, Trial)
         asked.trial.set_user_attr(_REPEATS, list(asked.repeats))
         for key, note in notes.items():
             asked.trial.set_user_attr(key, note)
+        if link is not None:
+            note_trial(asked.trial, asked.rung.name, link=link)
         if margins:
             tell_margins(self._study, asked.trial, margins, value=value)
         else:
@@ -101,6 +115,10 @@ class Search:
     def frontier(self) -> Frontier | None:
         """Where the frontier runs by now; None where no trial is told."""
         return estimate_study(self._study, self.space, config=self._frontier)
+
+    def show(self, document: Mapping[str, Any]) -> None:
+        """Have the study show a `frontier.json`."""
+        show_frontier(self._study, document)
 
     def finished(self) -> list[Asked]:
         """Every trial that was told its margins, or that it failed."""

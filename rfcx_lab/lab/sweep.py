@@ -110,6 +110,7 @@ class Sweep:
         for asked, some in zip(finished, specs, strict=True):
             curves[asked.cell] += [self._fitter.curves(spec) for spec in some]
         document = build_frontier_answer(self._plan, self._search.trials(), curves, frontier)
+        self._search.show(document)
         files = write_frontier(output, document, self._plan.study.clips.rejected)
         with forgiving():
             for spec in (spec for some in specs for spec in some):
@@ -124,10 +125,11 @@ class Sweep:
 
     def _tell(self, asked: Asked, curves: Sequence[Curves]) -> None:
         outcome = self._judge(asked, curves)
-        notes = outcome.notes
+        notes, link = outcome.notes, None
         with forgiving():
             notes["mlflow_run"] = self._view.open_rung(asked.rung.name)
-        self._search.tell(asked, margins=outcome.margins, value=outcome.value, notes=notes)
+            link = self._view.link_rung(asked.rung.name)
+        self._search.tell(asked, margins=outcome.margins, value=outcome.value, notes=notes, link=link)
         found = "failed" if not outcome.margins else f"rise {notes['rise']:+.1%}, best loss {outcome.value:.3f}"
         say(f"{asked.rung.name}: {found} ({_count(outcome.summary.statuses)})")
 

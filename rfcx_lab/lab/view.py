@@ -92,6 +92,10 @@ class StudyView:
             self._tracker.log_files(self.study_run, [model], folder="model")
         self._tracker.finish(_STUDY, metrics=self._audit["metrics"], tags=tags)
 
+    def link_rung(self, name: str) -> str:
+        """Where the MLflow UI shows a rung."""
+        return self._tracker.link(self.open_rung(name))
+
     def open_rung(self, name: str) -> str:
         """The run id of a rung."""
         index, rung = next((index, rung) for index, rung in enumerate(self._rungs) if rung.name == name)

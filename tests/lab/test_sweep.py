@@ -18,6 +18,7 @@ from mlflow import MlflowClient
 from optuna.storages import JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
+from optuna_dashboard import get_note
 
 from rfcx_lab.config import Config
 from rfcx_lab.errors import LabError
@@ -193,6 +194,20 @@ def test_a_database_in_the_place_of_the_file(make_config, tmp_path):
     document = sweep(config, tmp_path / "out").document
     assert len(trials_of(url)) == len(document["trials"])
     assert sweep(config, tmp_path / "two").document == document
+
+
+def test_the_dashboard_finds_the_frontier_and_the_way_to_every_trial_s_fits(config, tmp_path):
+    document = sweep(config, tmp_path / "out").document
+    study = study_of(config.sweep.storage)
+    assert get_note(study) == document["answer"]
+    attributes = study.system_attrs
+    pieces = sorted(key for key in attributes if key.startswith("dashboard:plot_data:frontier:"))
+    plot = json.loads("".join(attributes[key] for key in sorted(pieces, key=lambda key: int(key.split(":")[-1]))))
+    assert plot["data"][1]["name"] == "frontier"
+    notes = [value for value in attributes.values() if "Its fits in MLflow" in str(value)]
+    assert len(notes) == len(study.trials)
+    for trial in study.trials:
+        assert sum(f"/runs/{trial.user_attrs['mlflow_run']})" in note for note in notes) == 1
 
 
 # Another study

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from rfcx_lab.report.frontier import draw_frontier, frontier_figure
+from rfcx_lab.report.frontier_plot import frontier_plot
 from rfcx_lab.verdict.frontier_sentence import write_frontier_sentence
 
 WIDTHS, LAYERS = [4, 16, 64], [0, 2]
@@ -103,6 +104,16 @@ def test_a_panel_per_value_of_a_third_axis_with_what_lacks_it_in_each():
     assert [panel.get_title() for panel in figure.axes[:2]] == ["dense dropout 0", "dense dropout 0.4"]
     found = [list(line_of(panel, "frontier").get_xdata()) for panel in figure.axes[:2]]
     assert found == [[1.5, 1.5, 0.5, 0.5], [1.5, 1.5, 1.0, 1.0]]
+
+
+def test_the_dashboard_s_graph_shows_the_same():
+    document = made()
+    drawn = {trace.name: trace for trace in frontier_plot(document).data}
+    assert list(drawn["frontier"].x) == list(line_of(frontier_figure(document).axes[0], "frontier").get_xdata())
+    assert list(drawn["frontier"].y) == [-0.5, 0.5, 0.5, 1.5]
+    assert list(drawn["tried"].hovertext) == ["16 0: trial 0", "16 2: trial 0"]
+    [heat] = [trace for trace in drawn.values() if trace.type == "heatmap"]
+    assert [[p > 0.5 for p in row] for row in heat.z] == [[False, False, True], [False, True, True]]
 
 
 def test_it_is_written_as_picture_and_as_drawing(tmp_path):
