@@ -120,6 +120,44 @@ class LadderConfig:
 
 
 @dataclass
+class AxisConfig:
+    """The values of one way in which architectures grow: listed, or a grid from `low` to `high`. One value: fixed."""
+
+    values: list[float] = field(default_factory=list)  # smallest model first
+    low: float | None = None
+    high: float | None = None
+    step: float | None = None  # between neighbours: equal differences
+    log_steps: int | None = None  # so many values: equal ratios, rounded to whole numbers
+
+
+@dataclass
+class SpaceConfig:
+    """The architectures of a sweep: what an axis needs to exist (a dense layer, for a dense width) is seen to."""
+
+    lstm_layers: AxisConfig = MISSING
+    dense_layers: AxisConfig = MISSING
+    lstm_width: AxisConfig = MISSING  # of every LSTM layer
+    dense_width: AxisConfig = MISSING  # of the lowest dense layer
+    dense_taper: AxisConfig = MISSING  # a dense layer's width over that of the one below
+    lstm_dropout: AxisConfig = MISSING  # after each LSTM layer
+    dense_dropout: AxisConfig = MISSING  # after each dense layer
+
+
+@dataclass
+class SweepConfig:
+    """A search of a space of architectures for the frontier beyond which they overfit."""
+
+    sampler: str = MISSING  # "frontier", "tpe", "random" or "grid"
+    n_trials: int = MISSING  # in all, those of earlier runs included
+    repeats: int = MISSING  # paired fits of a trial
+    at_once: int = MISSING  # trials asked for before the first of them is told
+    along: str = MISSING  # the axis on which the frontier is sought, in every combination of the others
+    storage: str = MISSING  # a file, or the URL of a database
+    confidence: float = 0.95  # probability of its side from which an architecture is no longer in doubt
+    space: SpaceConfig = MISSING
+
+
+@dataclass
 class TrainingConfig:
     """How every rung is trained: the same for all."""
 
@@ -151,6 +189,7 @@ class Config:
     """A whole study."""
 
     name: str = MISSING  # the experiment's name
+    kind: str = "ladder"  # "ladder": climb its rungs; "sweep": search a space of architectures
     seed: int = MISSING
     runs_dir: str = MISSING  # fits, feature cache, soundscapes and the MLflow store live here
     data: DataConfig = MISSING
@@ -160,6 +199,7 @@ class Config:
     audit: AuditConfig = field(default_factory=AuditConfig)
     look: LookConfig = field(default_factory=LookConfig)
     ladder: LadderConfig = MISSING
+    sweep: SweepConfig = MISSING
     training: TrainingConfig = MISSING
     onset: OnsetConfig = field(default_factory=OnsetConfig)  # its thresholds are documented there
     engine: EngineConfig = MISSING

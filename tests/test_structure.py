@@ -34,8 +34,10 @@ OWNERS = {
     "distributed": {"lab/cluster.py"},
     "jinja2": {"report"},
     "matplotlib": {"report"},
-    "optuna": {"lab/sampler.py", "lab/trials.py", "lab/sweep.py"},
+    "optuna": {"lab/sampler.py", "lab/trials.py", "lab/trial_store.py", "lab/search.py", "lab/dashboard.py"},
+    "optuna_dashboard": {"lab/dashboard.py"},
     "PIL": {"report"},
+    "plotly": {"report"},
     "hydra": {"__main__.py", "config.py", "refusals.py"},
 }
 VERDICT_NEEDS = {"numpy", "scipy", "sklearn", "lazy_loader"}

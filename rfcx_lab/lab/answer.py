@@ -19,7 +19,7 @@ from rfcx_lab.lab.looks import Climbed
 from rfcx_lab.model.backend import versions as model_versions
 
 SCHEMA = "rfcx_lab/verdict/2"
-_LIBRARIES = ("scikit-learn", "pandas", "scipy", "librosa", "soxr", "mlflow", "distributed")
+LIBRARIES = ("scikit-learn", "pandas", "scipy", "librosa", "soxr", "mlflow", "distributed")
 
 
 def build_answer(climbed: Climbed, *, test: dict[str, Any] | None) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def build_answer(climbed: Climbed, *, test: dict[str, Any] | None) -> dict[str, 
             "python": platform.python_version(),
             **model_versions(),
             "rfcx_lab": __version__,
-            **{name: version(name) for name in _LIBRARIES},
+            **{name: version(name) for name in LIBRARIES},
         },
     }
     check_answer(document)

@@ -7,7 +7,7 @@ from textwrap import shorten
 
 from rfcx_lab.config import Config, RungConfig, check_finite
 from rfcx_lab.errors import LabError
-from rfcx_lab.features.spectral import check_features
+from rfcx_lab.features.spectral import check_features, empty_mel_bands
 from rfcx_lab.model.rung import check_rungs
 from rfcx_lab.verdict import JudgeConfig
 from rfcx_lab.verdict.looks import Look, plan_looks
@@ -19,6 +19,12 @@ _LONGEST = 100  # characters of a value
 def check_config(config: Config) -> list[RungConfig]:
     """The rungs to climb; LabError, naming the key, where the config can't be run."""
     check_finite(config)
+    if config.kind == "sweep":
+        from rfcx_lab.lab.architectures import check_sweep  # a ladder needs none of what it imports
+
+        check_sweep(config.sweep)
+    elif config.kind != "ladder":
+        raise LabError(f"kind={config.kind}: must be ladder or sweep.")
     check_features(config.features, config.window)
     check_rungs(config.ladder.rungs)
     names = [rung.name for rung in config.ladder.rungs]
@@ -52,6 +58,17 @@ def check_config(config: Config) -> list[RungConfig]:
     if all(rung.role != "capacity" for rung in climbed):
         raise LabError("ladder.only: no capacity rung is left; only such a rung can be where overfitting begins.")
     return climbed
+
+
+def feature_warnings(config: Config) -> list[str]:
+    """What is odd about the features, but can be meant: sentences."""
+    empty, n_fft = empty_mel_bands(config.features)
+    if not empty:
+        return []
+    return [
+        f"{empty} of {config.features.n_mels} mel bands are empty: features.n_fft={config.features.n_fft} is too short "
+        f"for them; features.n_fft={n_fft} fills them all."
+    ]
 
 
 def plan_of(config: Config) -> tuple[Look, ...]:

@@ -29,6 +29,8 @@ def run(config: Config, output: Path, *, command: Sequence[str] = ()) -> None:
     try:
         if config.audit.only or config.look.only:
             _audit(config, output, command)
+        elif config.kind == "sweep":
+            _sweep(config, output)
         else:
             _climb(config, output, command)
     except RejectionError as error:
@@ -45,6 +47,19 @@ def _climb(config: Config, output: Path, command: Sequence[str]) -> None:
     for path in climb.files:
         console.say(str(path))
     console.say(f"Compare runs: make ui, or mlflow ui --backend-store-uri {config.tracking.uri}")
+
+
+def _sweep(config: Config, output: Path) -> None:
+    from rfcx_lab.lab.sweep import run_sweep  # a ladder needs no Optuna
+    from rfcx_lab.lab.trial_store import hide_password
+
+    swept = run_sweep(config, output)
+    console.say(swept.document["answer"], style="bold")
+    console.say("")
+    for path in swept.files:
+        console.say(str(path))
+    console.say(f"Compare runs: make ui, or mlflow ui --backend-store-uri {config.tracking.uri}")
+    console.say(f"Compare trials: make dashboard, or optuna-dashboard {hide_password(config.sweep.storage)}")
 
 
 def _audit(config: Config, output: Path, command: Sequence[str]) -> None:

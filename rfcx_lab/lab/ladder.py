@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-from omegaconf import OmegaConf
-
 from rfcx_lab.config import Config
-from rfcx_lab.errors import LabError
-from rfcx_lab.files import full_disk_said, sweep
+from rfcx_lab.files import full_disk_said
 from rfcx_lab.lab.answer import build_answer
 from rfcx_lab.lab.checks import plan_of
 from rfcx_lab.lab.engine import open_engine
@@ -25,6 +19,7 @@ from rfcx_lab.lab.pages import write_study_page
 from rfcx_lab.lab.predict import measure_rung
 from rfcx_lab.lab.study import Study, prepare_study
 from rfcx_lab.lab.tracking_store import forgiving
+from rfcx_lab.lab.upkeep import alone_on, clear_leftovers, write_circumstances
 from rfcx_lab.lab.view import StudyView
 from rfcx_lab.lab.work import FitFunction, warm_up
 from rfcx_lab.model.fit import fit_rung
@@ -53,9 +48,9 @@ def climb_ladder(config: Config, output: Path, *, fit: FitFunction = fit_rung, c
     """
     runs = Path(config.runs_dir)
     with full_disk_said(runs), open_engine(config.engine) as engine:
-        _sweep(runs)
+        clear_leftovers(runs)
         study = prepare_study(config, mapper=engine.map)
-        with _alone_on(study):
+        with alone_on(study.key, runs=runs):
             if study.up_to(plan_of(config)[0].repeats).missing():
                 engine.prepare(partial(warm_up, fit))  # while this process opens MLflow
             view = StudyView(study, config)
@@ -84,36 +79,5 @@ def _climb(
     with forgiving():
         for spec in study.fits:
             fitter.show(spec)
-        view.close(document, files=[*written, *_write_circumstances(config, output)], model=model)
+        view.close(document, files=[*written, *write_circumstances(config, output)], model=model)
     return Climb(climbed.verdict, document, written)
-
-
-def _sweep(runs: Path) -> None:
-    """Remove what killed runs have left half written; the folders of studies are their owner's."""
-    for folder in (runs, runs / "soundscapes", runs / "features", runs / "fits", *(runs / "fits").glob("*")):
-        sweep(folder)
-
-
-@contextmanager
-def _alone_on(study: Study) -> Iterator[None]:
-    """One driver per study: two would train every fit twice."""
-    folder = study.store.parent / "locks"
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / f"{study.key}.lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise LabError("This study is being run already, from the same runs_dir; wait for that run to end.") from None
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def _write_circumstances(config: Config, output: Path) -> list[Path]:
-    """The resolved config, and every installed package with its version."""
-    resolved, environment = output / "config.yaml", output / "environment.txt"
-    resolved.write_text(OmegaConf.to_yaml(OmegaConf.structured(config)))
-    packages = {f"{d.metadata['Name']}=={d.version}" for d in distributions()}
-    environment.write_text("\n".join(sorted(packages, key=str.lower)) + "\n")
-    return [resolved, environment]

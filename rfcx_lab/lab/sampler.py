@@ -50,7 +50,7 @@ class CellSampler(optuna.samplers.BaseSampler):
 
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
         """Choose the cell and note it, so that the next trial knows before any parameter is suggested."""
-        if "fixed_params" in trial.system_attrs:  # enqueued
+        if {"fixed_params", CELL} & set(trial.system_attrs):  # enqueued; or chosen by a driver that was killed then
             return
         others = [other for other in study.get_trials(deepcopy=False) if other.number != trial.number]
         history = sort_trials(others, self._space)

@@ -17,9 +17,9 @@ from rfcx_lab.data.splits import Split, make_splits
 from rfcx_lab.errors import LabError
 from rfcx_lab.features.cache import Mapper, WindowStore, ensure_windows, locate_windows
 from rfcx_lab.features.segments import too_short
-from rfcx_lab.features.spectral import empty_mel_bands, frame_count, width
+from rfcx_lab.features.spectral import frame_count, width
 from rfcx_lab.lab.audit import audit_clips, say_audit
-from rfcx_lab.lab.checks import check_config, plan_of
+from rfcx_lab.lab.checks import check_config, feature_warnings, plan_of
 from rfcx_lab.lab.estimate import REPORT_BYTES, check_disk, fits_bytes
 from rfcx_lab.lab.fits import FitSpec, FitStore
 from rfcx_lab.lab.tracking import Tracker
@@ -91,7 +91,7 @@ def prepare_study(config: Config, *, mapper: Mapper = map) -> Study:
         LabError: the config or the data can't be used.
     """
     rungs = check_config(config)
-    warnings = _feature_warnings(config)
+    warnings = feature_warnings(config)
     for warning in warnings:
         say(f"Warning: {warning}", style="yellow")
     clips = load_clips(_data_root(config), config.data, seed=config.seed)
@@ -199,16 +199,6 @@ def _data_root(config: Config) -> Path:
     if isinstance(data, RfcxData):
         return Path(data.root)
     raise LabError(f"data.kind={data.kind}: must be rfcx or soundscape.")
-
-
-def _feature_warnings(config: Config) -> list[str]:
-    empty, n_fft = empty_mel_bands(config.features)
-    if not empty:
-        return []
-    return [
-        f"{empty} of {config.features.n_mels} mel bands are empty: features.n_fft={config.features.n_fft} is too short "
-        f"for them; features.n_fft={n_fft} fills them all."
-    ]
 
 
 def _rung_info(rung: RungConfig, *, width: int, classes: int) -> RungInfo:

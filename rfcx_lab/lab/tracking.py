@@ -104,6 +104,11 @@ class Tracker:
         dataset = Dataset(name=name, digest=fingerprint, source_type="local", source=source)
         self._client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
 
+    def link(self, run_id: str) -> str:
+        """Where the MLflow UI shows a run; where the store is no server, the UI that `make ui` opens."""
+        server = self._uri if self._uri.startswith("http") else "http://127.0.0.1:5000"
+        return f"{server.rstrip('/')}/#/experiments/{self._experiment}/runs/{run_id}"
+
     def log_files(self, run_id: str, paths: Sequence[Path], *, folder: str | None = None) -> None:
         """Keep files as artifacts of a run."""
         for path in paths:

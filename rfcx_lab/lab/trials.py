@@ -1,7 +1,7 @@
 """What the trials of an Optuna study say of a space of architectures, and how they are told.
 
-A trial's value is the distance from the frontier, |mean margin|, to be minimised, so that any sampler serves any study;
-the signed margins per repeat stand in its user attributes.
+A trial's value is to be minimised: its loss, or, where none is told, its distance from the frontier, |mean margin|. The
+signed margins per repeat, which tell the frontier, stand in its user attributes.
 """
 
 from __future__ import annotations
@@ -49,15 +49,17 @@ def estimate_study(study: optuna.Study, space: Space, *, config: FrontierConfig 
     return estimate_frontier(space.grid, observations, config=config) if observations else None
 
 
-def tell_margins(study: optuna.Study, trial: optuna.Trial, margins: Sequence[float]) -> None:
-    """Tell the overfit margins of a trial's repeats.
+def tell_margins(
+    study: optuna.Study, trial: optuna.Trial, margins: Sequence[float], *, value: float | None = None
+) -> None:
+    """Tell the overfit margins of a trial's repeats, and its value where that is not |mean margin|.
 
     Raises:
         LabError: there is none, or one is not finite.
     """
     observed = Observation(0, tuple(map(float, margins))).margins
     trial.set_user_attr(_MARGINS, list(observed))
-    study.tell(trial, abs(float(np.mean(observed))))
+    study.tell(trial, abs(float(np.mean(observed))) if value is None else value)
 
 
 def tell_failure(study: optuna.Study, trial: optuna.Trial, reason: str) -> None:

@@ -43,13 +43,13 @@ class StudyView:
                 self._tracker.finish(_STUDY, status=None, metrics=self._audit["metrics"], tags=self._audit["tags"])
             self._rungs = list(study.rungs)
             for rung in self._rungs:
-                self._open_rung(rung.name)
+                self.open_rung(rung.name)
 
     def show_rungs(self, rungs: Sequence[RungInfo]) -> None:
         """Have the ladder's rungs be these, bottom to top: what was added is opened, what has moved up is told so."""
         self._rungs = list(rungs)
         for index, rung in enumerate(rungs):
-            self._open_rung(rung.name)
+            self.open_rung(rung.name)
             self._tracker.finish(_rung_node(rung.name), status=None, metrics={}, tags={"index": index})
 
     def open_fit(self, spec: FitSpec) -> str:
@@ -63,7 +63,7 @@ class StudyView:
             "status": "running",
         }
         name = f"{spec.rung.name} · {spec.split.repeat}"
-        return self._tracker.open_run(_node(spec), name=name, parent=self._open_rung(spec.rung.name), tags=tags)
+        return self._tracker.open_run(_node(spec), name=name, parent=self.open_rung(spec.rung.name), tags=tags)
 
     def close_fit(self, spec: FitSpec, curves: Curves, verdict: Verdict) -> None:
         """Complete the fit's curve, summary and status."""
@@ -92,7 +92,12 @@ class StudyView:
             self._tracker.log_files(self.study_run, [model], folder="model")
         self._tracker.finish(_STUDY, metrics=self._audit["metrics"], tags=tags)
 
-    def _open_rung(self, name: str) -> str:
+    def link_rung(self, name: str) -> str:
+        """Where the MLflow UI shows a rung."""
+        return self._tracker.link(self.open_rung(name))
+
+    def open_rung(self, name: str) -> str:
+        """The run id of a rung."""
         index, rung = next((index, rung) for index, rung in enumerate(self._rungs) if rung.name == name)
         tags = {"level": "rung", "rung": name, "role": rung.role, "index": index}
         return self._tracker.open_run(_rung_node(name), name=name, parent=self.study_run, tags=tags)

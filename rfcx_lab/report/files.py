@@ -10,6 +10,7 @@ import pandas as pd
 
 from rfcx_lab.files import write_whole
 from rfcx_lab.report.figure import draw_ladder
+from rfcx_lab.report.frontier import draw_frontier
 from rfcx_lab.verdict.record import LadderRecord, write_record
 
 
@@ -21,4 +22,14 @@ def write_report(output: Path, document: dict[str, Any], record: LadderRecord, r
     draw_ladder(record.curves, document, paths=paths[1:3])
     write_record(paths[3], record)
     rejected.to_csv(paths[4], index=False)
+    return paths
+
+
+def write_frontier(output: Path, document: dict[str, Any], rejected: pd.DataFrame) -> list[Path]:
+    """Write `frontier.json`, `frontier.png`, `frontier.svg` and `rejected.csv` into `output`; returns their paths."""
+    output.mkdir(parents=True, exist_ok=True)
+    paths = [output / name for name in ("frontier.json", "frontier.png", "frontier.svg", "rejected.csv")]
+    write_whole(paths[0], json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+    draw_frontier(document, paths=paths[1:3])
+    rejected.to_csv(paths[3], index=False)
     return paths

@@ -1,0 +1,196 @@
+"""`frontier.json`: where the frontier runs, what every trial came to, and which architecture to use."""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from importlib.resources import files
+from typing import Any
+
+from rfcx_lab import __version__
+from rfcx_lab.lab.answer import LIBRARIES, describe_data
+from rfcx_lab.lab.outcome import Outcome, judge_architecture
+from rfcx_lab.lab.search import Told
+from rfcx_lab.lab.space import Architecture, Number, Space
+from rfcx_lab.lab.sweep_plan import SweepPlan
+from rfcx_lab.lab.trial_store import hide_password
+from rfcx_lab.model.backend import versions as model_versions
+from rfcx_lab.verdict import Curves
+from rfcx_lab.verdict.choice import recommend
+from rfcx_lab.verdict.frontier import OPEN, Crossing, Frontier
+from rfcx_lab.verdict.frontier_sentence import write_frontier_sentence
+
+SCHEMA = "rfcx_lab/frontier/1"
+
+
+def build_frontier_answer(
+    plan: SweepPlan, trials: Sequence[Told], curves: Mapping[int, Sequence[Curves]], frontier: Frontier
+) -> dict[str, Any]:
+    """The whole document, checked against its JSON Schema. `curves` are those of every cell that was tried."""
+    config, space = plan.config, plan.space
+    tried = sorted(cell for cell, some in curves.items() if some)
+    outcomes = [_judge(plan, curves[cell], cell=cell, index=index) for index, cell in enumerate(tried)]
+    document = {
+        "schema": SCHEMA,
+        "status": frontier.status,
+        "established": frontier.status != OPEN,
+        "settled": frontier.settled,
+        "reason": frontier.reason,
+        "epochs": config.training.epochs,
+        "margin": config.ladder.margin,
+        "confidence": config.sweep.confidence,
+        "space": _describe_space(plan),
+        "crossings": [
+            _describe_crossing(space, crossing, column)
+            for crossing, column in zip(frontier.crossings, space.grid.columns, strict=True)
+        ],
+        "architectures": _describe_cells(plan, frontier, dict(zip(tried, outcomes, strict=True)), trials),
+        **_choose(space, tried, outcomes),
+        "trials": [_describe_trial(trial) for trial in trials],
+        "search": {
+            "study": config.name,
+            "storage": hide_password(config.sweep.storage),
+            "sampler": config.sweep.sampler,
+            "n_trials": config.sweep.n_trials,
+            "repeats": config.sweep.repeats,
+            "at_once": config.sweep.at_once,
+        },
+        "audit": plan.study.audit.to_dict(),
+        "data": describe_data(plan.study.clips),
+        "warnings": plan.study.warnings,
+        "versions": {
+            "python": platform.python_version(),
+            **model_versions(),
+            "rfcx_lab": __version__,
+            **{name: version(name) for name in (*LIBRARIES, "optuna")},
+        },
+    }
+    document = {"schema": SCHEMA, "answer": write_frontier_sentence(document), **document}
+    document = json.loads(json.dumps(document, allow_nan=False))  # as whoever reads the file has it
+    check_frontier_answer(document)
+    return document
+
+
+def check_frontier_answer(document: dict[str, Any]) -> None:
+    """Raise jsonschema.ValidationError where `document` breaks the contract."""
+    import jsonschema
+
+    schema = json.loads((files("rfcx_lab.verdict") / "frontier.schema.json").read_text())
+    jsonschema.validate(document, schema)
+
+
+def _judge(plan: SweepPlan, curves: Sequence[Curves], *, cell: int, index: int) -> Outcome:
+    return judge_architecture(
+        curves,
+        plan.info(plan.rung(plan.space.cells[cell])),
+        index=index,
+        validation_fraction=plan.study.validation_fraction,
+        config=plan.config,
+    )
+
+
+def _describe_space(plan: SweepPlan) -> dict[str, Any]:
+    space = plan.space
+    return {
+        "axes": [{**asdict(axis), "values": list(axis.values), "when": list(axis.when)} for axis in space.axes],
+        "along": space.along,
+        "architectures": len(space.cells),
+    }
+
+
+def _describe_cells(
+    plan: SweepPlan, frontier: Frontier, outcomes: Mapping[int, Outcome], trials: Sequence[Told]
+) -> list[dict[str, Any]]:
+    posterior, described = frontier.posterior, []
+    for cell, architecture in enumerate(plan.space.cells):
+        info = plan.info(plan.rung(architecture))
+        outcome = outcomes.get(cell)
+        summary = asdict(outcome.summary) if outcome else {}
+        described.append(
+            {
+                "name": info.name,
+                "values": dict(architecture),
+                "trainable_parameters": info.trainable_parameters,
+                "trials": [trial.number for trial in trials if trial.architecture == architecture],
+                "overfit_probability": min(float(posterior.overfit[cell]), 1.0),
+                "margin": [float(posterior.mean[cell]), float(posterior.sd[cell])],
+                "in_doubt": cell in frontier.unsure,
+                "observed": {key: summary[key] for key in _OBSERVED} if outcome else None,
+            }
+        )
+    return described
+
+
+_OBSERVED = (
+    "repeats", "left_out", "statuses", "overfit_share", "onset_epoch", "best_epoch", "val_loss_best", "val_loss_final",
+    "val_accuracy_best",
+)  # fmt: skip
+
+
+def _describe_crossing(space: Space, crossing: Crossing, column: Sequence[int]) -> dict[str, Any]:
+    """Positions as values of the axis along which the frontier is sought."""
+    axis = next(axis for axis in space.axes if axis.name == space.along)
+    cell = space.cells[column[0]]
+    values = [space.cells[index][space.along] for index in column]
+    point = None
+    if crossing.position is not None:
+        before = math.floor(crossing.position)
+        share, low, high = crossing.position - before, values[before], values[min(before + 1, len(values) - 1)]
+        point = low * (high / low) ** share if axis.log else low + (high - low) * share
+    return {
+        "column": dict(space.column_of(cell)),
+        "status": crossing.status,
+        "position": crossing.position,
+        "value": point,
+        "none_up_to": None if crossing.low is None else values[crossing.low],
+        "all_from": None if crossing.high is None else values[crossing.high],
+        "monotone": crossing.monotone,
+    }
+
+
+def _choose(space: Space, tried: Sequence[int], outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """The best of the tried architectures, and the one to use: within one standard error, the fewest parameters."""
+    summaries = [outcome.summary for outcome in outcomes]
+    known = [summary for summary in summaries if summary.val_loss_best is not None]
+    best = min(known, key=lambda summary: (summary.val_loss_best or (math.inf,))[0], default=None)
+    chosen = recommend(summaries, [outcome.judged for outcome in outcomes])
+
+    def describe(index: int | None) -> dict[str, Any]:
+        values: Architecture | None = None if index is None else space.cells[tried[index]]
+        summary = None if index is None else summaries[index]
+        return {
+            "architecture": summary and summary.name,
+            "values": values,
+            "trainable_parameters": summary and summary.trainable_parameters,
+            "val_loss_best": summary and summary.val_loss_best and list(summary.val_loss_best),
+        }
+
+    return {
+        "best": describe(None if best is None else best.index),
+        "recommended": {
+            **describe(chosen.index),
+            "epochs": chosen.epochs,
+            "rule": chosen.rule.replace("rungs", "tried architectures"),
+        },
+    }
+
+
+def _describe_trial(trial: Told) -> dict[str, Any]:
+    values: Mapping[str, Number] = trial.architecture
+    return {
+        "number": trial.number,
+        "state": trial.state,
+        "values": dict(values),
+        "value": trial.value,
+        "repeats": trial.notes["repeats"],
+        "margins": trial.notes.get("margins"),
+        "statuses": trial.notes.get("statuses", {}),
+        "onset": trial.notes.get("onset"),
+        "rise": trial.notes.get("rise"),
+        "mlflow_run": trial.notes.get("mlflow_run"),
+        "reason": trial.notes.get("reason"),
+    }

@@ -1,0 +1,120 @@
+"""Where the trials of a sweep are kept, a journal file or any database that Optuna takes, and whose trials they are."""
+
+from __future__ import annotations
+
+import json
+import re
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
+
+from rfcx_lab.errors import LabError, reason
+from rfcx_lab.files import is_disk_full
+from rfcx_lab.lab.trials import DIRECTION
+
+_IDENTITY = "rfcx_lab"  # user attribute of a study: what makes its trials comparable
+_STALE = 5  # seconds after which a killed driver's lock on the journal is taken over; held for one write
+_LONGEST = 60  # characters of a value that differs
+_MOST_NAMED = 3
+
+
+def open_study(storage: str, *, name: str, identity: Mapping[str, Any]) -> optuna.Study:
+    """The study of that name, made if it is not there yet.
+
+    Raises:
+        LabError: the storage can't be opened, or the study there is another one: of another space, other data.
+    """
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        opened = _open_storage(storage)
+        study = optuna.create_study(
+            study_name=name,
+            storage=opened,
+            direction=DIRECTION,
+            load_if_exists=True,
+            sampler=optuna.samplers.RandomSampler(),  # each trial is asked for with one of its own
+        )
+        there = study.user_attrs.get(_IDENTITY)
+        if there is None and not study.get_trials(deepcopy=False):
+            study.set_user_attr(_IDENTITY, dict(identity))
+            return study
+        names = optuna.get_all_study_names(opened)
+    except Exception as error:  # a broken journal, a database and its driver each raise their own
+        if isinstance(error, LabError) or is_disk_full(error):
+            raise
+        raise LabError(
+            f"sweep.storage={hide_password(storage)} can't be used ({reason(error)}): it must be a journal file of "
+            "Optuna, or the URL of a database that is there, with its driver installed."
+        ) from error
+    _compare(there, identity, name=name, names=names, storage=storage)
+    return study
+
+
+def hide_password(storage: str) -> str:
+    """The storage without what gives access to it."""
+    return re.sub(r"(?<=://)[^/@]*@", "…@", storage)
+
+
+def _open_storage(storage: str) -> BaseStorage:
+    if "://" in storage:
+        return RDBStorage(storage)
+    path = Path(storage)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _mend(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return JournalStorage(JournalFileBackend(storage, JournalFileSymlinkLock(storage, grace_period=_STALE)))
+
+
+def _mend(path: Path) -> None:
+    """Cut off the line that a killed writer, or a full disk, has left without its end: Optuna would not go on.
+
+    Raises:
+        ValueError: a whole line is none of a journal; Optuna would write behind it.
+    """
+    content = path.read_bytes() if path.is_file() else b""
+    whole = content[: content.rfind(b"\n") + 1]
+    if not whole and content:
+        raise ValueError("its first line has no end")
+    for number, line in enumerate(whole.splitlines(), start=1):
+        entry = json.loads(line) if line[:1] == b"{" else None
+        if not isinstance(entry, dict) or "op_code" not in entry:
+            raise ValueError(f"its line {number} is none of a journal")
+    if len(whole) < len(content):
+        with path.open("rb+") as file:
+            file.truncate(len(whole))
+
+
+def _compare(
+    there: Mapping[str, Any] | None, asked: Mapping[str, Any], *, name: str, names: list[str], storage: str
+) -> None:
+    if there == json.loads(json.dumps(asked)):
+        return
+    free = next(new for n in range(2, 10_000) if (new := f"{name}-{n}") not in names)
+    where = f"{hide_password(storage)} holds a study {name}"
+    if there is None:
+        raise LabError(f"{where} that no sweep has made; choose a name for this one, as name={free}.")
+    old, here = _flat(there), _flat(asked)
+    keys = [key for key in {**old, **here} if old.get(key) != here.get(key)]
+    named = [f"{key} is {_cut(old.get(key))} there and {_cut(here.get(key))} here" for key in keys[:_MOST_NAMED]]
+    more = f", and {len(keys) - _MOST_NAMED} more differ" if len(keys) > _MOST_NAMED else ""
+    raise LabError(
+        f"{where} of another kind ({'; '.join(named)}{more}): their trials can't be compared; run this one under a "
+        f"name of its own, as name={free}."
+    )
+
+
+def _flat(node: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(node, Mapping):
+        return {prefix: json.loads(json.dumps(node))}
+    return {k: v for name, child in node.items() for k, v in _flat(child, f"{prefix}.{name}".lstrip(".")).items()}
+
+
+def _cut(value: Any) -> str:
+    text = "absent" if value is None else json.dumps(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"

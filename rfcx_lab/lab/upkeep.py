@@ -1,0 +1,50 @@
+"""What every driver sees to around its study: leftovers of killed ones, being alone on it, and how it was run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import distributions
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from omegaconf import OmegaConf
+
+from rfcx_lab.config import Config
+from rfcx_lab.errors import LabError
+from rfcx_lab.files import sweep
+
+
+def clear_leftovers(runs: Path) -> None:
+    """Remove what killed runs have left half written; the folders of studies are their owner's."""
+    for folder in (runs, runs / "soundscapes", runs / "features", runs / "fits", *(runs / "fits").glob("*")):
+        sweep(folder)
+
+
+@contextmanager
+def alone_on(study: str, *, runs: Path) -> Iterator[None]:
+    """One driver per study: two would train every fit twice.
+
+    Raises:
+        LabError: there is another one.
+    """
+    folder = runs / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / f"{study}.lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise LabError("This study is being run already, from the same runs_dir; wait for that run to end.") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def write_circumstances(config: Config, output: Path) -> list[Path]:
+    """The resolved config, and every installed package with its version."""
+    resolved, environment = output / "config.yaml", output / "environment.txt"
+    resolved.write_text(OmegaConf.to_yaml(OmegaConf.structured(config)))
+    packages = {f"{d.metadata['Name']}=={d.version}" for d in distributions()}
+    environment.write_text("\n".join(sorted(packages, key=str.lower)) + "\n")
+    return [resolved, environment]

@@ -1,0 +1,79 @@
+"""The frontier as a plotly graph object, for optuna-dashboard to show beside the trials."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from rfcx_lab.report.frontier import MIDDLE, OVERFIT, SOUND, label_axis, panels_of
+from rfcx_lab.verdict.frontier_sentence import name_column
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+
+def frontier_plot(document: Mapping[str, Any]) -> Figure:
+    """A panel as in `frontier_figure`, one below the other. `document` is a `frontier.json`."""
+    from plotly.graph_objects import Heatmap, Scatter
+    from plotly.subplots import make_subplots
+
+    panels = panels_of(document)
+    titles = [name_column(panel.chosen) for panel in panels]
+    figure = make_subplots(rows=len(panels), cols=1, subplot_titles=titles if len(panels) > 1 else None)
+    for row, panel in enumerate(panels, start=1):
+        first = row == 1
+        known = panel.probability.tolist()
+        figure.add_trace(
+            Heatmap(
+                z=[[None if value != value else value for value in values] for values in known],  # NaN: no such cell
+                zmin=0,
+                zmax=1,
+                colorscale=[[0, SOUND], [0.5, MIDDLE], [1, OVERFIT]],
+                showscale=first,
+                colorbar={"title": {"text": "probability of<br>overfitting"}},
+                hovertemplate="%{z:.2f}<extra></extra>",
+            ),
+            row=row,
+            col=1,
+        )
+        low, high = zip(*panel.band, strict=True)
+        for name, places, dash in (
+            ("frontier", panel.line, "solid"),
+            ("where it may run", low, "dot"),
+            ("", high, "dot"),
+        ):
+            figure.add_trace(
+                Scatter(
+                    x=[x for x in places for _ in range(2)],
+                    y=[y + side for y in panel.rows for side in (-0.5, 0.5)],
+                    mode="lines",
+                    line={"color": "black", "width": 4 if dash == "solid" else 2, "dash": dash},
+                    name=name,
+                    showlegend=first and bool(name),
+                ),
+                row=row,
+                col=1,
+            )
+        tried = [(place, cell) for place, cell in panel.cells.items() if cell["trials"]]
+        figure.add_trace(
+            Scatter(
+                x=[x for (x, _), _ in tried],
+                y=[y for (_, y), _ in tried],
+                mode="markers",
+                marker={"size": 18, "color": "white", "line": {"color": "black", "width": 1}},
+                hovertext=[f"{cell['name']}: trial {', '.join(map(str, cell['trials']))}" for _, cell in tried],
+                hoverinfo="text",
+                name="tried",
+                showlegend=first,
+            ),
+            row=row,
+            col=1,
+        )
+        figure.update_xaxes(title=label_axis(panel.along), tickvals=[*range(len(panel.along["values"]))],
+                            ticktext=[f"{v:g}" for v in panel.along["values"]], row=row, col=1)  # fmt: skip
+        if panel.across is not None:
+            values = panel.across["values"]
+            figure.update_yaxes(title=label_axis(panel.across), tickvals=[*range(len(values))],
+                                ticktext=[f"{v:g}" for v in values], row=row, col=1)  # fmt: skip
+    figure.update_layout(title={"text": "The frontier"}, height=420 * len(panels), legend={"orientation": "h"})
+    return figure

@@ -1,0 +1,342 @@
+"""A sweep from end to end, with fits that take no time and whose frontier is known."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import shutil
+import signal
+from collections import Counter
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import optuna
+import pytest
+from mlflow import MlflowClient
+from optuna.storages import JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
+from optuna_dashboard import get_note
+
+from rfcx_lab.config import Config
+from rfcx_lab.errors import LabError
+from rfcx_lab.lab.ladder import climb_ladder
+from rfcx_lab.lab.sweep import Swept, run_sweep
+from rfcx_lab.lab.sweep_plan import plan_sweep
+from rfcx_lab.lab.tracking_store import ready_store
+from rfcx_lab.lab.trial_store import open_study
+from tests import fakes
+from tests.conftest import TOY, compose_config
+from tests.lab.driver import Moment, done, said, start_driver
+from tests.lab.outcome import by_level, runs_of
+
+EPOCHS, REPEATS = 20, 2
+SIZE = (
+    "kind=sweep",
+    f"training.epochs={EPOCHS}",
+    f"sweep.repeats={REPEATS}",
+    "split.test_fraction=0.3",
+    "sweep.space.lstm_width.values=[4,16,64]",
+    "sweep.space.dense_layers.values=[0,3]",
+)
+CELLS = 6
+
+
+@pytest.fixture(scope="module")
+def ground(tmp_path_factory) -> Path:
+    """What every sweep here begins with: sounds, features, MLflow's empty tables."""
+    runs = tmp_path_factory.mktemp("ground") / "runs"
+    plan_sweep(compose_config(*TOY, *SIZE, "engine=inline", f"runs_dir={runs}"))
+    (runs / "mlflow.db").unlink()  # it names an experiment's folder
+    with ready_store(f"sqlite:///{runs}/mlflow.db", fill=lambda uri: MlflowClient(tracking_uri=uri).search_runs(["0"])):
+        return runs
+
+
+@pytest.fixture
+def make_config(ground, toy_config, tmp_path) -> Callable[..., Config]:
+    """A small sweep; further overrides as arguments."""
+    shutil.copytree(ground, tmp_path / "runs")
+    return lambda *overrides: toy_config(*SIZE, *overrides)
+
+
+@pytest.fixture
+def config(make_config) -> Config:
+    return make_config()
+
+
+def sweep(config: Config, output: Path, fit=fakes.fit_with_frontier) -> Swept:
+    return run_sweep(config, output, fit=fit)
+
+
+def study_of(path: str, name: str = "smoke") -> optuna.Study:
+    storage = RDBStorage(path) if "://" in path else JournalStorage(JournalFileBackend(path))
+    return optuna.load_study(study_name=name, storage=storage)
+
+
+def trials_of(path: str) -> list[tuple]:
+    """What must not hang on an interruption."""
+    return [
+        (t.number, t.state, t.params, t.value, t.user_attrs["margins"], t.user_attrs["repeats"])
+        for t in study_of(path).trials
+    ]
+
+
+def begun(diary: Path) -> int:
+    return len(diary.read_text().splitlines())
+
+
+def test_the_frontier_that_was_planted_is_found_with_fewer_trials_than_a_grid(make_config, tmp_path):
+    space = ("sweep.space.lstm_width.values=[4,8,16,32,64,128]", "sweep.space.dense_layers.values=[0,1,2,3]")
+    config = make_config(*space, "sweep.repeats=3")
+    document = sweep(config, tmp_path / "out").document
+    assert document["status"] == "found"
+    assert len(document["trials"]) <= config.sweep.n_trials < len(document["architectures"]) == 24
+    for cell in document["architectures"]:
+        beyond = fakes.beyond_frontier(cell["values"]["lstm_width"], cell["values"]["dense_layers"])
+        if abs(beyond) > 1:  # of a doubling
+            assert (cell["overfit_probability"] > 0.5) == (beyond > 0), cell["name"]
+    values = [crossing["value"] for crossing in document["crossings"]]
+    assert all(a > b for a, b in pairwise(values))
+    assert document["answer"].startswith("Models of these data, trained for 20 epochs, begin to overfit with no dense")
+
+
+def test_a_trial_shows_what_its_fits_came_to(config, tmp_path):
+    document = sweep(config, tmp_path / "out").document
+    assert document == json.loads((tmp_path / "out" / "frontier.json").read_text())
+    runs = {run.info.run_id: run for run in runs_of(config.tracking.uri)}
+    trials = study_of(config.sweep.storage).trials
+    assert {t.state for t in trials} == {TrialState.COMPLETE}
+    for trial, described in zip(trials, document["trials"], strict=True):
+        attributes = trial.user_attrs
+        assert sum(attributes["statuses"].values()) == REPEATS
+        assert (attributes["margin"] > 0) == (attributes["rise"] > config.ladder.margin)
+        assert len(attributes["margins"]) == REPEATS
+        losses = [
+            run.data.metrics["loss/val_best"]
+            for run in runs.values()
+            if run.data.tags.get("mlflow.parentRunId") == attributes["mlflow_run"]
+        ]
+        assert len(losses) == REPEATS
+        assert trial.value == pytest.approx(sum(losses) / REPEATS)
+        assert runs[attributes["mlflow_run"]].data.metrics["loss/val_best"] == pytest.approx(trial.value)
+        assert described["value"] == trial.value
+
+
+def test_mlflow_shows_study_trial_fit(config, tmp_path):
+    document = sweep(config, tmp_path / "out").document
+    runs = runs_of(config.tracking.uri)
+    trials = len(document["trials"])
+    counts = {"study": 1, "rung": trials, "fit": trials * REPEATS}
+    assert Counter(run.data.tags["level"] for run in runs) == counts
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    [study] = by_level(runs, "study")
+    assert study.data.tags["mlflow.note.content"] == document["answer"]
+    assert {run.data.tags["mlflow.parentRunId"] for run in by_level(runs, "rung")} == {study.info.run_id}
+    assert {run.info.run_id for run in by_level(runs, "rung")} == {t["mlflow_run"] for t in document["trials"]}
+
+
+def test_a_fit_known_from_a_ladder_is_not_repeated(make_config, tmp_path, diary):
+    ladder = ("ladder.rungs=[{name: a, lstm: [4]}, {name: b, lstm: [64], dense: [64, 64, 64]}]", "ladder.repeats=2")
+    climb_ladder(
+        make_config("kind=ladder", "name=first", *ladder, "ladder.only=[]", "ladder.extend=false"),
+        tmp_path / "ladder",
+        fit=fakes.fit_with_frontier,
+    )
+    known = begun(diary)
+    assert known == 2 * REPEATS
+    document = sweep(make_config("sweep.sampler=grid"), tmp_path / "out").document
+    assert len(document["trials"]) == CELLS
+    assert begun(diary) == CELLS * REPEATS
+
+
+def test_a_rerun_adds_only_what_is_missing(make_config, tmp_path, diary):
+    few = make_config("sweep.sampler=random", "sweep.n_trials=2")
+    sweep(few, tmp_path / "one")
+    assert begun(diary) == 2 * REPEATS
+    before, ids = trials_of(few.sweep.storage), {run.info.run_id for run in runs_of(few.tracking.uri)}
+    again = sweep(few, tmp_path / "two").document
+    assert again == json.loads((tmp_path / "one" / "frontier.json").read_text())
+    assert begun(diary) == 2 * REPEATS
+    assert {run.info.run_id for run in runs_of(few.tracking.uri)} == ids
+    sweep(make_config("sweep.sampler=random", "sweep.n_trials=5"), tmp_path / "three")
+    after = trials_of(few.sweep.storage)
+    assert after[:2] == before
+    assert len(after) == 5
+    assert begun(diary) == 5 * REPEATS
+
+
+@pytest.mark.parametrize("sampler", ["grid", "random", "tpe"])
+def test_every_sampler_serves(sampler, make_config, tmp_path):
+    config = make_config(f"sweep.sampler={sampler}", "sweep.n_trials=6", "sweep.at_once=4")
+    document = sweep(config, tmp_path / "out").document
+    assert [trial["number"] for trial in document["trials"]] == list(range(6))
+    if sampler != "tpe":
+        assert all(len(cell["trials"]) == 1 for cell in document["architectures"])
+
+
+def test_an_architecture_that_comes_again_is_fitted_over_other_repeats(make_config, tmp_path, diary):
+    space = ("sweep.space.lstm_width.values=[16,32]", "sweep.space.dense_layers.values=[0]")
+    config = make_config(*space, "sweep.sampler=tpe", "sweep.n_trials=5")
+    document = sweep(config, tmp_path / "out").document
+    for cell in document["architectures"]:
+        own = [trial["repeats"] for trial in document["trials"] if trial["number"] in cell["trials"]]
+        assert sorted(r for some in own for r in some) == list(range(REPEATS * len(own)))
+        if own:
+            assert cell["observed"]["repeats"] == REPEATS * len(own)
+    assert begun(diary) == len(set(diary.read_text().splitlines())) == 5 * REPEATS
+
+
+def test_a_database_in_the_place_of_the_file(make_config, tmp_path):
+    url = f"sqlite:///{tmp_path / 'optuna.db'}"
+    config = make_config(f"sweep.storage={url}")
+    document = sweep(config, tmp_path / "out").document
+    assert len(trials_of(url)) == len(document["trials"])
+    assert sweep(config, tmp_path / "two").document == document
+
+
+def test_the_dashboard_finds_the_frontier_and_the_way_to_every_trial_s_fits(config, tmp_path):
+    document = sweep(config, tmp_path / "out").document
+    study = study_of(config.sweep.storage)
+    assert get_note(study) == document["answer"]
+    attributes = study.system_attrs
+    pieces = sorted(key for key in attributes if key.startswith("dashboard:plot_data:frontier:"))
+    plot = json.loads("".join(attributes[key] for key in sorted(pieces, key=lambda key: int(key.split(":")[-1]))))
+    assert plot["data"][1]["name"] == "frontier"
+    notes = [value for value in attributes.values() if "Its fits in MLflow" in str(value)]
+    assert len(notes) == len(study.trials)
+    for trial in study.trials:
+        assert sum(f"/runs/{trial.user_attrs['mlflow_run']})" in note for note in notes) == 1
+
+
+# Another study
+
+
+def test_a_stored_study_of_another_kind_is_fatal(make_config, tmp_path, diary):
+    sweep(make_config("sweep.n_trials=2"), tmp_path / "one")
+    before = begun(diary)
+    with pytest.raises(LabError) as caught:
+        sweep(make_config("sweep.n_trials=2", "sweep.space.lstm_width.values=[4,16,32]"), tmp_path / "two")
+    assert "sweep.space.lstm_width is [4, 16, 64] there and [4, 16, 32] here" in str(caught.value)
+    assert "name=smoke-2" in str(caught.value)
+    with pytest.raises(LabError, match=r"training\.batch_size is \d+ there and 7 here"):
+        sweep(make_config("sweep.n_trials=2", "training.batch_size=7"), tmp_path / "two")
+    assert begun(diary) == before
+    other = make_config("sweep.n_trials=2", "sweep.space.lstm_width.values=[4,16,32]", "name=smoke-2")
+    assert sweep(other, tmp_path / "two").document["trials"]
+
+
+def test_a_study_that_no_sweep_has_made_is_fatal(config, tmp_path):
+    Path(config.sweep.storage).parent.mkdir(parents=True)
+    storage = JournalStorage(JournalFileBackend(config.sweep.storage))
+    optuna.create_study(study_name="smoke", storage=storage).ask()
+    with pytest.raises(LabError, match=r"a study smoke that no sweep has made; .* name=smoke-2\.$"):
+        sweep(config, tmp_path / "out")
+
+
+@pytest.mark.parametrize("content", [b"no journal\n", b'{"a": 1}\n', b"\xff\xfe\n", b"no end"])
+def test_a_file_that_is_no_journal_is_said_and_left_alone(content, tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    with pytest.raises(LabError, match=rf"^sweep\.storage={re.escape(str(path))} can't be used .*\.$"):
+        open_study(str(path), name="x", identity={})
+    assert path.read_bytes() == content
+
+
+def test_a_database_that_is_not_there_is_said_without_its_password():
+    with pytest.raises(LabError, match=r"sweep\.storage=postgresql://…@127\.0\.0\.1:1/x can't be used") as caught:
+        open_study("postgresql://me:secret@127.0.0.1:1/x", name="x", identity={})
+    assert "secret" not in str(caught.value)
+
+
+def test_a_folder_that_can_not_be_written_is_said(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(LabError, match=r"can't be used"):
+        open_study(str(tmp_path / "file" / "study.log"), name="x", identity={})
+
+
+def test_a_line_that_was_cut_short_is_mended(config, tmp_path):
+    first = sweep(config, tmp_path / "one").document
+    with Path(config.sweep.storage).open("ab") as journal:
+        journal.write(b'{"op_code":4,"worker_id":"x","stu')
+    assert sweep(config, tmp_path / "two").document == first
+
+
+# Failures
+
+
+def test_an_architecture_that_can_not_be_fitted_fails_its_trial_and_the_search_goes_on(make_config, tmp_path, diary):
+    def fit(rung, **options):
+        if rung.lstm == [64]:
+            raise MemoryError
+        return fakes.fit_with_frontier(rung, **options)
+
+    config = make_config("sweep.n_trials=12")
+    document = sweep(config, tmp_path / "out", fit=fit).document
+    failed = [trial for trial in document["trials"] if trial["state"] == "failed"]
+    assert 1 <= len(failed) <= 2
+    assert all(trial["values"]["lstm_width"] == 64 and trial["reason"] == "out of memory" for trial in failed)
+    states = Counter(t.state for t in study_of(config.sweep.storage).trials)
+    assert states == {TrialState.COMPLETE: len(document["trials"]) - len(failed), TrialState.FAIL: len(failed)}
+    before = begun(diary)
+    assert sweep(config, tmp_path / "two", fit=fit).document["trials"] == document["trials"]
+    assert begun(diary) == before
+
+
+def test_every_fit_failing_is_said_and_costs_no_trial(config, tmp_path):
+    def fit(rung, **options):
+        raise OSError("no such device")
+
+    with pytest.raises(LabError, match="Every fit failed, the first one because: OSError: no such device"):
+        sweep(config, tmp_path / "one", fit=fit)
+    asked = [(t.number, t.params) for t in study_of(config.sweep.storage).trials]
+    document = sweep(config, tmp_path / "two").document
+    trials = study_of(config.sweep.storage).trials
+    assert [(t.number, t.params) for t in trials][: len(asked)] == asked
+    assert {t.state for t in trials} == {TrialState.COMPLETE}
+    assert len(document["trials"]) == len(trials)
+
+
+# Killed
+
+KILLED = (*SIZE, "sweep.n_trials=6", "sweep.confidence=0.999")
+
+
+def finish(runs: Path, *overrides: str) -> None:
+    """Run a driver to its end."""
+    driver = start_driver(runs, *KILLED, *overrides)
+    driver.join(120)
+    assert driver.exitcode == 0, said(runs)
+
+
+@pytest.mark.parametrize("sampler", ["frontier", "tpe"])
+def test_sigkill_at_any_moment(sampler, ground, tmp_path):
+    """Nothing stays running, every trial counts once, and all come out as if nothing had happened."""
+    chosen = f"sweep.sampler={sampler}"
+    for name in ("whole", "runs"):
+        shutil.copytree(ground, tmp_path / name)
+    finish(tmp_path / "whole", chosen)
+    expected = trials_of(f"{tmp_path}/whole/optuna/smoke.log")
+    assert len(expected) == 6
+    events, dice, killed = done(tmp_path / "whole"), random.Random(sampler), 0
+    begin = next(i for i, event in enumerate(events) if "optuna/" in event)
+    end = next(i for i, event in enumerate(events) if "studies/" in event)
+    runs = tmp_path / "runs"
+    for _ in range(6):
+        moment = Moment("optuna/", dice.randrange(end - begin) // 3)  # what is done already is not done again
+        driver = start_driver(runs, *KILLED, chosen, kill_at=moment)
+        driver.join(120)
+        assert driver.exitcode in (0, -signal.SIGKILL), said(runs)
+        killed += driver.exitcode != 0
+    assert killed >= 3
+    finish(runs, chosen)
+    assert trials_of(f"{runs}/optuna/smoke.log") == expected
+    found = [json.loads((tmp_path / name / "studies/out/frontier.json").read_text()) for name in ("whole", "runs")]
+    for document in found:
+        for trial in document["trials"]:
+            del trial["mlflow_run"]
+        del document["data"]["root"], document["search"]["storage"]
+    assert found[0] == found[1]
+    levels = Counter(run.data.tags["level"] for run in runs_of(f"sqlite:///{runs}/mlflow.db"))
+    assert levels == {"study": 1, "rung": 6, "fit": 6 * REPEATS}

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import pytest
+
+from rfcx_lab.report.frontier import draw_frontier, frontier_figure
+from rfcx_lab.report.frontier_plot import frontier_plot
+from rfcx_lab.verdict.frontier_sentence import write_frontier_sentence
+
+WIDTHS, LAYERS = [4, 16, 64], [0, 2]
+BEYOND = {(16, 2), (64, 2), (64, 0)}  # overfit
+
+
+def axis(name: str, values: list, **options) -> dict:
+    return {"name": name, "values": values, "log": name.endswith("width"), "parent": None, "when": [], **options}
+
+
+def cell(width: int, layers: int, **more) -> dict:
+    beyond = (width, layers) in BEYOND
+    return {
+        "name": f"{width} {layers}",
+        "values": {"dense_layers": layers, "lstm_width": width, **more},
+        "trials": [0] if width == 16 else [],
+        "overfit_probability": 0.97 if beyond else 0.02,
+        "in_doubt": False,
+        "observed": {"repeats": 3} if width == 16 else None,
+    }
+
+
+def crossing(layers: int, position: float | None, *, low: int | None, high: int | None, **options) -> dict:
+    value = None if position is None else 4.0 * 4**position
+    column = {"dense_layers": layers, **options.pop("column", {})}
+    return {"column": column, "status": "found", "position": position, "value": value, "none_up_to": low,
+            "all_from": high, "monotone": True, **options}  # fmt: skip
+
+
+def made(**changes) -> dict:
+    best = {"architecture": "LSTM 16", "values": {"dense_layers": 0, "lstm_width": 16}}
+    document = {
+        "status": "found",
+        "epochs": 30,
+        "confidence": 0.95,
+        "space": {
+            "axes": [axis("dense_layers", LAYERS), axis("lstm_width", WIDTHS)],
+            "along": "lstm_width",
+            "architectures": 6,
+        },
+        "crossings": [crossing(0, 1.5, low=16, high=64), crossing(2, 0.25, low=None, high=64)],
+        "architectures": [cell(width, layers) for layers in LAYERS for width in WIDTHS],
+        "best": best,
+        "recommended": {**best, "epochs": 12},
+        "trials": [{"state": "complete"}, {"state": "complete"}],
+        **changes,
+    }
+    return {"answer": write_frontier_sentence(document), **document}
+
+
+def line_of(panel, label: str):
+    [line] = [line for line in panel.lines if line.get_label() == label]
+    return line
+
+
+def test_the_frontier_stands_where_the_document_says_and_its_band_around_it():
+    panel = frontier_figure(made()).axes[0]
+    points = list(zip(*line_of(panel, "frontier").get_data(), strict=True))
+    assert points == [(1.5, -0.5), (1.5, 0.5), (0.25, 0.5), (0.25, 1.5)]
+    bands = [patch for patch in panel.patches if patch.get_hatch()]
+    assert [(band.get_x(), band.get_x() + band.get_width()) for band in bands] == [(1, 2), (-0.5, 2)]
+    [mesh] = panel.collections
+    assert [[p > 0.5 for p in row] for row in mesh.get_array()] == [[False, False, True], [False, True, True]]
+
+
+def test_axes_have_names_units_and_values_and_every_mark_is_explained():
+    figure = frontier_figure(made())
+    panel = figure.axes[0]
+    assert (panel.get_xlabel(), panel.get_ylabel()) == ("LSTM width (units)", "dense layers (number)")
+    assert [text.get_text() for text in panel.get_xticklabels()] == ["4", "16", "64"]
+    assert [text.get_text() for text in panel.get_yticklabels()] == ["0", "2"]
+    assert "probability of overfitting" in figure.axes[-1].get_ylabel()
+    [legend] = figure.legends
+    assert {text.get_text() for text in legend.get_texts()} == {
+        "where it may run", "frontier", "tried, with its repeats", "lowest validation loss", "recommended",
+    }  # fmt: skip
+    assert [text.get_text() for text in panel.texts] == ["3", "3"]
+
+
+def test_a_column_that_the_frontier_does_not_cross_shows_it_at_the_edge():
+    none = crossing(0, None, low=64, high=None, status="none_overfits")
+    every = crossing(2, None, low=None, high=4, status="all_overfit")
+    panel = frontier_figure(made(crossings=[none, every])).axes[0]
+    assert list(line_of(panel, "frontier").get_xdata()) == [2.5, 2.5, -0.5, -0.5]
+
+
+def test_a_panel_per_value_of_a_third_axis_with_what_lacks_it_in_each():
+    rate = axis("dense_dropout", [0.0, 0.4], parent="dense_layers", when=[2])
+    cells = [cell(w, 0) for w in WIDTHS] + [cell(w, 2, dense_dropout=r) for r in (0.0, 0.4) for w in WIDTHS]
+    crossings = [
+        crossing(0, 1.5, low=16, high=64),
+        crossing(2, 0.5, low=4, high=16, column={"dense_dropout": 0.0}),
+        crossing(2, 1.0, low=4, high=64, column={"dense_dropout": 0.4}),
+    ]
+    space = {"axes": [axis("dense_layers", LAYERS), axis("lstm_width", WIDTHS), rate], "along": "lstm_width"}
+    document = made(crossings=crossings, architectures=cells, space={**space, "architectures": 9})
+    figure = frontier_figure(document)
+    assert [panel.get_title() for panel in figure.axes[:2]] == ["dense dropout 0", "dense dropout 0.4"]
+    found = [list(line_of(panel, "frontier").get_xdata()) for panel in figure.axes[:2]]
+    assert found == [[1.5, 1.5, 0.5, 0.5], [1.5, 1.5, 1.0, 1.0]]
+
+
+def test_the_dashboard_s_graph_shows_the_same():
+    document = made()
+    drawn = {trace.name: trace for trace in frontier_plot(document).data}
+    assert list(drawn["frontier"].x) == list(line_of(frontier_figure(document).axes[0], "frontier").get_xdata())
+    assert list(drawn["frontier"].y) == [-0.5, 0.5, 0.5, 1.5]
+    assert list(drawn["tried"].hovertext) == ["16 0: trial 0", "16 2: trial 0"]
+    [heat] = [trace for trace in drawn.values() if trace.type == "heatmap"]
+    assert [[p > 0.5 for p in row] for row in heat.z] == [[False, False, True], [False, True, True]]
+
+
+def test_it_is_written_as_picture_and_as_drawing(tmp_path):
+    draw_frontier(made(), paths=[tmp_path / "f.png", tmp_path / "f.svg"])
+    assert (tmp_path / "f.png").read_bytes().startswith(b"\x89PNG")
+    assert "<svg" in (tmp_path / "f.svg").read_text()
+
+
+def test_one_axis_alone_is_drawn_too():
+    space = {"axes": [axis("lstm_width", WIDTHS)], "along": "lstm_width", "architectures": 3}
+    cells = [{**each, "values": {"lstm_width": each["values"]["lstm_width"]}} for each in made()["architectures"][:3]]
+    best = {"architecture": "LSTM 16", "values": {"lstm_width": 16}}
+    only = {**crossing(0, 1.5, low=16, high=64), "column": {}}
+    document = made(space=space, architectures=cells, crossings=[only], best=best, recommended={**best, "epochs": 3})
+    assert list(line_of(frontier_figure(document).axes[0], "frontier").get_xdata()) == [1.5, 1.5]
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        ("found", ["begin to overfit with no dense layers at an LSTM width of about 32 (between 16 and 64)", "95 %"]),
+        ("open", ["is not established", "1 of 6 architectures are still in doubt", "sweep.n_trials="]),
+        ("all_overfit", ["no frontier in this space", "all 6 architectures overfit", "Smaller models"]),
+        ("none_overfits", ["no frontier in this space", "none of the 6 architectures overfits", "Larger models"]),
+    ],
+)
+def test_the_sentence_says_frontier_or_none_or_not_established(status, words):
+    cells = [{**each, "in_doubt": i == 1 and status == "open"} for i, each in enumerate(made()["architectures"])]
+    answer = made(status=status, architectures=cells)["answer"]
+    assert all(word in answer for word in words), answer
+    assert answer.endswith("Recommended: LSTM 16, 12 epochs, the best of them.")
