@@ -134,6 +134,8 @@ def test_ladder_shows_every_repeat_and_its_margin(report, document):
     rows = report.page.locator("li.rung")
     assert rows.count() == RUNGS
     assert report.page.locator("li.rung .strip:nth-of-type(2) circle").count() == RUNGS * 3
+    lefts = report.page.locator(".rung svg, .axis svg").evaluate_all("(a) => a.map((s) => s.getBoundingClientRect().x)")
+    assert len(set(lefts)) == 2  # all on the axes they share
     onset = report.page.locator("li.begins .strip").nth(1)
     assert onset.locator("circle").count() == 3
     assert f"epoch {document['rungs'][2]['onset_epoch'][0]:g}" in onset.inner_text()
