@@ -25,7 +25,7 @@ smoke: $(INSTALLED)  ## The same path at toy size: does everything work here?
 	$(BIN)/python -m rfcx_lab +experiment=smoke
 
 test: $(INSTALLED)  ## Run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(INSTALLED)  ## Check style and types
 	$(BIN)/ruff check .
