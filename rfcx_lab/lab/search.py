@@ -19,7 +19,7 @@ from rfcx_lab.config import RungConfig, SweepConfig
 from rfcx_lab.lab.dashboard import note_trial, show_frontier
 from rfcx_lab.lab.sampler import is_done, make_sampler
 from rfcx_lab.lab.space import Space
-from rfcx_lab.lab.trials import History, estimate_study, read_history, tell_failure, tell_margins, visit
+from rfcx_lab.lab.trials import FAILURE, History, estimate_study, read_history, tell_failure, tell_margins, visit
 from rfcx_lab.verdict.frontier import Frontier, FrontierConfig
 
 _REPEATS, _SAMPLER_SEED = "repeats", 3  # a user attribute; a stream of the study's seed, beside splits and fits
@@ -122,10 +122,12 @@ class Search:
 
     def finished(self) -> list[Asked]:
         """Every trial that was told its margins, or that it failed."""
-        ended = [
-            t for t in self._study.get_trials(deepcopy=False) if _REPEATS in t.user_attrs and t.state.is_finished()
+        return [
+            found
+            for trial in self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.FAIL))
+            if _REPEATS in trial.user_attrs and (trial.state == TrialState.COMPLETE or FAILURE in trial.user_attrs)
+            if (found := self._find(trial)) is not None
         ]
-        return [found for trial in ended if (found := self._find(trial)) is not None]
 
     def trials(self) -> list[Told]:
         """The same as they stand in the study."""

@@ -20,7 +20,7 @@ from rfcx_lab.verdict.level_set import Observation
 
 DIRECTION = StudyDirection.MINIMIZE  # of a study
 CELL = "rfcx_lab:cell"  # system attribute: the architecture, known before any parameter is suggested
-_MARGINS, _FAILURE = "margins", "failure"  # user attributes
+_MARGINS, FAILURE = "margins", "failure"  # user attributes
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def tell_margins(
 
 def tell_failure(study: optuna.Study, trial: optuna.Trial, reason: str) -> None:
     """Tell that a trial's architecture can't be fitted: it is not asked for again."""
-    trial.set_user_attr(_FAILURE, reason)
+    trial.set_user_attr(FAILURE, reason)
     study.tell(trial, state=TrialState.FAIL)
 
 
@@ -92,7 +92,7 @@ def sort_trials(trials: Sequence[FrozenTrial], space: Space, *, last: Observatio
     finished = sorted((t for t in trials if t.state == TrialState.COMPLETE), key=_told)
     observed = [observe(trial, space) for trial in finished]
     open_ones = [t for t in trials if t.state in (TrialState.RUNNING, TrialState.WAITING)]
-    failed = [t for t in trials if t.state == TrialState.FAIL and _FAILURE in t.user_attrs]
+    failed = [t for t in trials if t.state == TrialState.FAIL and FAILURE in t.user_attrs]
     return History(
         observations=(*(o for o in observed if o is not None), *([last] if last else [])),
         pending=tuple(cell for t in open_ones if (cell := _locate(t, space)) is not None),

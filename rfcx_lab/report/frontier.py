@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rfcx_lab.verdict.frontier import ALL_OVERFIT, NONE_OVERFITS
+from rfcx_lab.verdict.frontier import ALL_OVERFIT, NONE_OVERFITS, OPEN
 from rfcx_lab.verdict.frontier_sentence import name_axis, name_column
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ def _draw_panel(axes: Axes, panel: Panel, document: Document) -> QuadMesh:
     mesh = axes.pcolormesh(
         edges_x, edges_y, np.ma.masked_invalid(panel.probability), cmap=colours, vmin=0, vmax=1, edgecolor="white", lw=1
     )
-    _draw_frontier(axes, panel)
+    _draw_frontier(axes, panel, known=document["status"] != OPEN)
     for (x, y), cell in panel.cells.items():
         if cell["trials"]:
             repeats = cell["observed"]["repeats"] if cell["observed"] else 0
@@ -180,7 +180,7 @@ def _draw_panel(axes: Axes, panel: Panel, document: Document) -> QuadMesh:
     return mesh
 
 
-def _draw_frontier(axes: Axes, panel: Panel) -> None:
+def _draw_frontier(axes: Axes, panel: Panel, *, known: bool) -> None:
     from matplotlib.patches import Rectangle
 
     style: dict[str, Any] = {
@@ -195,7 +195,8 @@ def _draw_frontier(axes: Axes, panel: Panel) -> None:
         axes.add_patch(Rectangle((low, y - 0.5), max(high - low, 0.0), 1, **style))
     xs = [x for x in panel.line for _ in range(2)]
     ys = [y + side for y in panel.rows for side in (-0.5, 0.5)]
-    axes.plot(xs, ys, "-", color="black", lw=3, zorder=3, clip_on=False, label="frontier")
+    label = "frontier" if known else "frontier, not established"
+    axes.plot(xs, ys, "-" if known else "--", color="black", lw=3, zorder=3, clip_on=False, label=label)
 
 
 def _fits(values: Values, chosen: Values) -> bool:

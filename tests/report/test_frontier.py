@@ -83,6 +83,12 @@ def test_axes_have_names_units_and_values_and_every_mark_is_explained():
     assert [text.get_text() for text in panel.texts] == ["3", "3"]
 
 
+def test_a_frontier_that_is_not_established_is_dashed():
+    panel = frontier_figure(made(status="open")).axes[0]
+    assert line_of(panel, "frontier, not established").get_linestyle() == "--"
+    assert line_of(frontier_figure(made()).axes[0], "frontier").get_linestyle() == "-"
+
+
 def test_a_column_that_the_frontier_does_not_cross_shows_it_at_the_edge():
     none = crossing(0, None, low=64, high=None, status="none_overfits")
     every = crossing(2, None, low=None, high=4, status="all_overfit")
