@@ -13,7 +13,8 @@ from rfcx_lab.errors import LabError
 REQUIRED = ("recording_id", "species_id", "t_min", "t_max")
 OPTIONAL = ("songtype_id", "f_min", "f_max")
 _LINE = "line"  # the column that keeps each row's line in its file
-_RESERVED = (_LINE, "fault", "label")  # columns that are added to every table of clips
+_ADDED = (_LINE, "fault")  # columns that are added to every table that is read
+_RESERVED = ("label",)  # and to every table of clips
 _FEW = 8  # column names told in a sentence
 
 
@@ -53,8 +54,7 @@ def join_folds(clips: pd.DataFrame, root: Path) -> pd.DataFrame:
     if "recording_id" not in folds:
         raise LabError(_lacks(path, "recording_id", folds))
     for column in _RESERVED:
-        if column in folds.columns[1:]:
-            raise LabError(f"{path}: a column may not be called {column}, which is taken; give it another name.")
+        _check_free(column, list(folds), path)
     extra = [column for column in folds if column not in clips]
     if folds["recording_id"].is_unique and set(clips["recording_id"]) <= set(folds["recording_id"]):
         return clips.merge(folds[["recording_id", *extra]], on="recording_id", how="left", validate="many_to_one")
@@ -132,6 +132,8 @@ def _read_csv(path: Path) -> pd.DataFrame:
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise LabError(f"{path}: the column {twice} stands there twice; rename or remove one.")
+    for column in _ADDED:
+        _check_free(column, names, path)
     rows = [(line, *_fit(fields, len(names)), _fault(fields, len(names))) for line, fields in lines[1:]]
     return pd.DataFrame(rows, columns=[_LINE, *names, "fault"], dtype=object).astype({_LINE: int})
 
@@ -152,6 +154,11 @@ def _lines(file: Iterator[str], path: Path) -> Iterator[tuple[int, list[str]]]:
                 yield before, fields
     except csv.Error as error:
         raise LabError(f"{path}, line {before + 1}: not CSV ({error}); mend its quotes.") from error
+
+
+def _check_free(column: str, names: list[str], path: Path) -> None:
+    if column in names:
+        raise LabError(f"{path}: a column may not be called {column}, which is taken; give it another name.")
 
 
 def _fit(fields: list[str], count: int) -> list[str | None]:

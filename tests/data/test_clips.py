@@ -283,6 +283,9 @@ def test_rows_rejected_later_are_listed_and_labels_close_ranks(rfcx_folder):
         reject_rows(clips, dict.fromkeys(range(24), "cut short"), config=config, seed=0)
 
 
+ADDED = [(name, column) for name in ("folds.csv", "species.csv", "train_tp.csv") for column in ("line", "fault")]
+
+
 def test_reserved_columns_and_ragged_lines_of_other_tables_are_fatal(rfcx_folder):
     root = rfcx_folder()
     for name, text, message in (
@@ -290,6 +293,7 @@ def test_reserved_columns_and_ragged_lines_of_other_tables_are_fatal(rfcx_folder
         ("folds.csv", "recording_id,fold\nrec0\n", "line 2: the line has 1 fields, the header 2"),
         ("species.csv", "species_id,name\n0,owl\n0,frog\n", "line 3: species_id stands there twice"),
         ("species.csv", "species_id,name\nowl,0\n", "line 2: species_id is not a whole number"),
+        *((name, f"recording_id,{taken}\nrec0,1\n", f"may not be called {taken}, which is taken") for name, taken in ADDED),
     ):
         (root / name).write_text(text)
         with pytest.raises(LabError, match=message):
