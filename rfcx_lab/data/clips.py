@@ -149,7 +149,7 @@ def _rejections(table: pd.DataFrame, found: Mapping[str, Recording | str]) -> pd
     """The first fault of each faulty row."""
     seconds = table["recording_id"].map(lambda name: getattr(found.get(name), "seconds", np.nan))
     unreadable = table["recording_id"].map(lambda name: found[name] if isinstance(found.get(name), str) else None)
-    beyond = "t_max lies beyond the end of the recording at " + seconds.map("{:.2f} s".format)
+    end = " lies beyond the end of the recording at " + seconds.map("{:.2f} s".format)
     faults: Sequence[tuple[str, pd.Series, str | pd.Series]] = (
         ("line", table["fault"].notna(), table["fault"]),
         ("recording_id", unreadable.notna(), unreadable),
@@ -159,7 +159,8 @@ def _rejections(table: pd.DataFrame, found: Mapping[str, Recording | str]) -> pd
         ("t_max", table["t_max"].isna(), "t_max is not a number"),
         ("t_min", table["t_min"] < 0, "t_min is negative"),
         ("t_max", table["t_max"] <= table["t_min"], "t_max is not after t_min"),
-        ("t_max", table["t_max"] > seconds + _END_TOLERANCE, beyond),
+        ("t_max", table["t_max"] > seconds + _END_TOLERANCE, "t_max" + end),
+        ("t_min", table["t_min"] >= seconds, "t_min" + end),
         ("line", table.duplicated([*REQUIRED, *OPTIONAL]), "the row stands there twice"),
     )
     rows, seen = [], np.zeros(len(table), dtype=bool)

@@ -73,6 +73,15 @@ def test_bad_row_is_rejected_and_listed(rfcx_folder, field, value, reason):
         load(root, on_bad_row="stop")
 
 
+def test_box_that_rounding_puts_behind_the_recording_is_rejected(rfcx_folder):
+    """It ends within what the tables may round, and no sound is left of it."""
+    root = rfcx_folder()
+    edit_table(root, lambda t: t.__setitem__(["t_min", "t_max"], [["6.002", "6.008"], *t[["t_min", "t_max"]][1:].values]))
+    clips = load(root)
+    assert clips.rejected[["line", "field"]].to_numpy().tolist() == [[2, "t_min"]]
+    assert clips.rejected["reason"][0] == "t_min lies beyond the end of the recording at 6.00 s"
+
+
 def test_rows_that_stand_there_twice_are_rejected_once(rfcx_folder):
     root = rfcx_folder()
     edit_table(root, lambda t: t.__setitem__(slice(1, 2), t.iloc[0:1].to_numpy()))
