@@ -17,6 +17,7 @@ from rfcx_lab.data.tables import OPTIONAL, REQUIRED, join_folds, read_clip_table
 from rfcx_lab.errors import LabError
 
 _END_TOLERANCE = 0.01  # seconds a box may reach beyond its recording: the tables round
+_LONGEST = 7 * 86_400.0  # seconds: no recording is longer, and a time beyond it is a slip; tables may come without recordings
 _SHOWN_REJECTIONS = 2
 
 
@@ -158,9 +159,11 @@ def _rejections(table: pd.DataFrame, found: Mapping[str, Recording | str]) -> pd
         ("t_min", table["t_min"].isna(), "t_min is not a number"),
         ("t_max", table["t_max"].isna(), "t_max is not a number"),
         ("t_min", table["t_min"] < 0, "t_min is negative"),
+        ("t_min", table["t_min"] > _LONGEST, "t_min lies beyond a week, which no recording lasts"),
         ("t_max", table["t_max"] <= table["t_min"], "t_max is not after t_min"),
         ("t_max", table["t_max"] > seconds + _END_TOLERANCE, "t_max" + end),
         ("t_min", table["t_min"] >= seconds, "t_min" + end),
+        ("t_max", table["t_max"] > _LONGEST, "t_max lies beyond a week, which no recording lasts"),
         ("line", table.duplicated([*REQUIRED, *OPTIONAL]), "the row stands there twice"),
     )
     rows, seen = [], np.zeros(len(table), dtype=bool)
