@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,11 +12,12 @@ from rfcx_lab.data.clips import Clips, RejectionError
 from rfcx_lab.data.splits import Split
 from rfcx_lab.errors import LabError
 from rfcx_lab.features.cache import WindowStore
-from rfcx_lab.files import write_whole
+from rfcx_lab.lab.answer import describe_data
 from rfcx_lab.lab.engine import open_engine
 from rfcx_lab.lab.ladder import climb_ladder
 from rfcx_lab.lab.pages import write_data_page
 from rfcx_lab.lab.study import prepare_study, read_tables
+from rfcx_lab.report.files import write_audit
 from rfcx_lab.report.table import HEADER, ladder_rows
 
 
@@ -63,11 +63,9 @@ def _sweep(config: Config, output: Path) -> None:
 
 
 def _audit(config: Config, output: Path, command: Sequence[str]) -> None:
-    """Audit what a study of `config` would learn from, and leave `audit.json`; on request, a page about it too."""
+    """Audit what a study of `config` would learn from, and leave what it found; on request, a page about it too."""
     clips, splits, audit, windows = _survey(config)
-    output.mkdir(parents=True, exist_ok=True)
-    written = [output / "audit.json"]
-    write_whole(written[0], json.dumps(audit.to_dict(), indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+    written = write_audit(output, {**audit.to_dict(), "data": describe_data(clips)}, clips.rejected)
     if config.look.only:
         written.append(write_data_page(output, clips, splits, config, audit=audit, windows=windows, command=command))
     for path in written:
