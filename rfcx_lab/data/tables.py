@@ -108,7 +108,7 @@ def _strict(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     """`table` without its column `fault`; LabError where that names one."""
     if table["fault"].notna().any():
         first = table[table["fault"].notna()].iloc[0]
-        raise LabError(f"{path}, line {first[_LINE]}: {first['fault']}; mend that line.")
+        raise LabError(f"{path}, line {first[_LINE]}: {first['fault']}; mend or remove that line.")
     return table.drop(columns="fault")
 
 
@@ -139,7 +139,7 @@ def _read_csv(path: Path) -> pd.DataFrame:
 
 
 def _lines(file: Iterator[str], path: Path) -> Iterator[tuple[int, list[str]]]:
-    """The number and the fields of every line that is not blank.
+    """The number and the fields of every line that is not blank; a line of commas alone is not.
 
     A field that runs over several lines is refused: it is far more likely a quote that was never closed, and the rows
     within it would be lost.
@@ -150,7 +150,7 @@ def _lines(file: Iterator[str], path: Path) -> Iterator[tuple[int, list[str]]]:
             if any("\n" in field or "\r" in field for field in fields):
                 raise LabError(f"{path}, line {before + 1}: a quoted field runs over several lines; close its quote.")
             before = reader.line_num
-            if any(field.strip() for field in fields):
+            if len(fields) > 1 or any(field.strip() for field in fields):
                 yield before, fields
     except csv.Error as error:
         raise LabError(f"{path}, line {before + 1}: not CSV ({error}); mend its quotes.") from error
@@ -167,6 +167,8 @@ def _fit(fields: list[str], count: int) -> list[str | None]:
 
 
 def _fault(fields: list[str], count: int) -> str | None:
+    if not any(field.strip() for field in fields):
+        return "all its fields are empty"
     while len(fields) > count and not fields[-1].strip():  # spreadsheets leave commas behind
         fields = fields[:-1]
     return None if len(fields) == count else f"the line has {len(fields)} fields, the header {count}"

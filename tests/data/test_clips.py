@@ -227,6 +227,17 @@ def test_tables_that_can_not_be_trusted_are_fatal(rfcx_folder, change, encoding,
     assert str(root / "train_tp.csv") in str(caught.value)
 
 
+@pytest.mark.parametrize("line", [",,,,,,", ",", " , ,,,,,,,", '"",""'])
+def test_line_of_empty_fields_is_rejected_and_not_dropped(rfcx_folder, line):
+    root = rfcx_folder()
+    rewrite(root, lambda text: text + line + "\n \n\n")
+    [row] = load(root).rejected.to_dict("records")
+    assert (row["line"], row["field"], row["reason"]) == (26, "line", "all its fields are empty")
+    (root / "folds.csv").write_text("recording_id,site\n,\n" + "".join(f"rec{i},a\n" for i in range(6)))
+    with pytest.raises(LabError, match=r"folds.csv, line 2: all its fields are empty; mend or remove that line."):
+        load(root)
+
+
 @pytest.mark.parametrize(("line", "count"), [("rec0,0,1,0,2,100,1,2,3000", 9), ("rec0,0,1,0.2,100.0,1.", 6)])
 def test_line_with_more_or_fewer_fields_than_the_header_is_rejected(rfcx_folder, line, count):
     """Decimal commas shift every value behind them; a file that was cut off ends in half a number."""
