@@ -19,8 +19,8 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 
-from rfcx_lab.__main__ import STOPPED
 from rfcx_lab.config import Config
+from rfcx_lab.interrupt import STATUS, STOPPED
 from rfcx_lab.lab.answer import check_answer
 from rfcx_lab.lab.checks import check_config
 from tests.conftest import ROOT, compose_config
@@ -106,6 +106,22 @@ def test_folder_that_can_not_be_written_is_one_sentence(place):
 )
 def test_what_asks_for_an_experiment_or_a_group_in_the_wrong_way_is_told_the_right_one(arguments, message, tmp_path):
     assert_one_sentence(run(*arguments, f"runs_dir={tmp_path}"), message)
+
+
+@pytest.mark.parametrize(("library", "number"), [("hydra", signal.SIGINT), ("numpy", signal.SIGTERM)])
+def test_stopped_while_libraries_are_still_loading(library, number, tmp_path):
+    """The signal comes with the library's import: the first one of all, and one within the study."""
+    code = (
+        "import os, runpy, sys\n"
+        "class Stopper:\n"
+        "    def find_spec(name, path=None, target=None):\n"
+        f"        if name == {library!r}: os.kill(os.getpid(), {number:d})\n"
+        "sys.meta_path.insert(0, Stopper)\n"
+        f"sys.argv = ['rfcx_lab', '+experiment=smoke', 'runs_dir={tmp_path}']\n"
+        "runpy.run_module('rfcx_lab', run_name='__main__')\n"
+    )
+    stopped = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=100)
+    assert (stopped.returncode, stopped.stderr.strip(), stopped.stdout) == (STATUS, STOPPED, "")
 
 
 def test_runs_from_another_folder(tmp_path):

@@ -17,7 +17,7 @@ from rfcx_lab.data.tables import OPTIONAL, REQUIRED, join_folds, read_clip_table
 from rfcx_lab.errors import LabError
 
 _END_TOLERANCE = 0.01  # seconds a box may reach beyond its recording: the tables round
-_LONGEST = 7 * 86_400.0  # seconds: no recording is longer, and a time beyond it is a slip; tables may come without recordings
+_LONGEST = 7 * 86_400.0  # seconds; no recording is longer: a bound where none is at hand
 _SHOWN_REJECTIONS = 2
 
 

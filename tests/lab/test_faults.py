@@ -24,8 +24,8 @@ import psutil
 import pytest
 import sqlalchemy
 
-from rfcx_lab.__main__ import STATUS, STOPPED
 from rfcx_lab.errors import LabError
+from rfcx_lab.interrupt import STATUS, STOPPED
 from rfcx_lab.lab import tracking_store
 from rfcx_lab.lab.ladder import climb_ladder
 from tests import fakes
