@@ -18,6 +18,7 @@ from rfcx_lab.errors import LabError
 
 _END_TOLERANCE = 0.01  # seconds a box may reach beyond its recording: the tables round
 _LONGEST = 7 * 86_400.0  # seconds; no recording is longer: a bound where none is at hand
+_LONGEST_ID = 60  # characters of a recording_id in a sentence
 _SHOWN_REJECTIONS = 2
 
 
@@ -124,7 +125,11 @@ def _keep_usable(
     seed: int,
 ) -> Clips:
     path = root / "train_tp.csv"
-    usable = table[~table["line"].isin(rejected["line"])].drop(columns="fault", errors="ignore").reset_index(drop=True)
+    usable = (
+        table[~table["line"].isin(rejected["line"])]
+        .drop(columns=["fault", "unlisted"], errors="ignore")
+        .reset_index(drop=True)
+    )
     _check_rejections(rejected, config, rows=len(usable) + len(rejected), path=path)
     usable = usable.astype({"species_id": int})  # a row without one has made the column one of floats
     species = tuple(sorted(usable["species_id"].unique().tolist()))
@@ -151,10 +156,12 @@ def _rejections(table: pd.DataFrame, found: Mapping[str, Recording | str]) -> pd
     seconds = table["recording_id"].map(lambda name: getattr(found.get(name), "seconds", np.nan))
     unreadable = table["recording_id"].map(lambda name: found[name] if isinstance(found.get(name), str) else None)
     end = " lies beyond the end of the recording at " + seconds.map("{:.2f} s".format)
+    unlisted = table.get("unlisted", pd.Series(False, index=table.index))
     faults: Sequence[tuple[str, pd.Series, str | pd.Series]] = (
         ("line", table["fault"].notna(), table["fault"]),
         ("recording_id", unreadable.notna(), unreadable),
         ("recording_id", table["recording_id"] == "", "recording_id is empty"),
+        ("recording_id", unlisted, table["recording_id"].str[:_LONGEST_ID] + " has no line in folds.csv"),
         ("species_id", ~whole(table["species_id"]), "species_id is not a whole number"),
         ("t_min", table["t_min"].isna(), "t_min is not a number"),
         ("t_max", table["t_max"].isna(), "t_max is not a number"),

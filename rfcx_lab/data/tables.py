@@ -14,7 +14,7 @@ REQUIRED = ("recording_id", "species_id", "t_min", "t_max")
 OPTIONAL = ("songtype_id", "f_min", "f_max")
 _LINE = "line"  # the column that keeps each row's line in its file
 _ADDED = (_LINE, "fault")  # columns that are added to every table that is read
-_RESERVED = ("label",)  # and to every table of clips
+_RESERVED = ("label", "unlisted")  # and to every table of clips
 _FEW = 8  # column names told in a sentence
 
 
@@ -44,6 +44,8 @@ def read_clip_table(root: Path) -> pd.DataFrame:
 def join_folds(clips: pd.DataFrame, root: Path) -> pd.DataFrame:
     """Add the columns of `folds.csv`, if there is one: a line per recording, or aligned with `train_tp.csv`.
 
+    Of a line per recording, `unlisted` tells which rows are of a recording that has none.
+
     Raises:
         LabError: the file is neither, or malformed.
     """
@@ -55,11 +57,15 @@ def join_folds(clips: pd.DataFrame, root: Path) -> pd.DataFrame:
         raise LabError(_lacks(path, "recording_id", folds))
     for column in _RESERVED:
         _check_free(column, list(folds), path)
+    folds["recording_id"] = folds["recording_id"].fillna("")
     extra = [column for column in folds if column not in clips]
-    if folds["recording_id"].is_unique and set(clips["recording_id"]) <= set(folds["recording_id"]):
-        return clips.merge(folds[["recording_id", *extra]], on="recording_id", how="left", validate="many_to_one")
-    _check_aligned(clips, folds, path)
-    return pd.concat([clips, folds[extra]], axis=1)
+    if not folds["recording_id"].is_unique:
+        _check_aligned(clips, folds, path)
+        return pd.concat([clips, folds[extra]], axis=1)
+    unlisted = ~clips["recording_id"].isin(folds["recording_id"])
+    return clips.merge(folds[["recording_id", *extra]], on="recording_id", how="left", validate="many_to_one").assign(
+        unlisted=unlisted
+    )
 
 
 def read_species_names(root: Path) -> dict[int, str]:
