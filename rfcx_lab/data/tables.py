@@ -16,6 +16,8 @@ _LINE = "line"  # the column that keeps each row's line in its file
 _ADDED = (_LINE, "fault")  # columns that are added to every table that is read
 _RESERVED = ("label", "unlisted")  # and to every table of clips
 _FEW = 8  # column names told in a sentence
+_LONGEST = 60  # characters of a value there
+_FOLDS_REMEDY = "it must hold one line per recording, or the lines of train_tp.csv in their order."
 
 
 def read_clip_table(root: Path) -> pd.DataFrame:
@@ -59,9 +61,12 @@ def join_folds(clips: pd.DataFrame, root: Path) -> pd.DataFrame:
         _check_free(column, list(folds), path)
     folds["recording_id"] = folds["recording_id"].fillna("")
     extra = [column for column in folds if column not in clips]
-    if not folds["recording_id"].is_unique:
+    if folds.empty:
+        raise LabError(f"{path} holds a header but no row; {_FOLDS_REMEDY}")
+    if not folds["recording_id"].is_unique and _is_by_row(clips, folds):
         _check_aligned(clips, folds, path)
         return pd.concat([clips, folds[extra]], axis=1)
+    _check_once(folds, path)
     unlisted = ~clips["recording_id"].isin(folds["recording_id"])
     return clips.merge(folds[["recording_id", *extra]], on="recording_id", how="left", validate="many_to_one").assign(
         unlisted=unlisted
@@ -93,16 +98,35 @@ def whole(numbers: pd.Series) -> pd.Series:
     return (numbers.abs() < 2**53) & (numbers % 1 == 0)
 
 
+def _is_by_row(clips: pd.DataFrame, folds: pd.DataFrame) -> bool:
+    """Whether a file that names recordings more than once is nearer in length to the calls than to the recordings."""
+    return abs(len(folds) - len(clips)) <= abs(len(folds) - clips["recording_id"].nunique())
+
+
+def _check_once(folds: pd.DataFrame, path: Path) -> None:
+    for fault, why in (
+        (folds["recording_id"] == "", "recording_id is empty"),
+        (folds["recording_id"].duplicated(), "the recording {} stands there a second time"),
+    ):
+        if fault.any():
+            first = folds[fault].iloc[0]
+            what = why.format(_cut(first["recording_id"]))
+            raise LabError(f"{path}, line {first[_LINE]}: {what}; {_FOLDS_REMEDY}")
+
+
 def _check_aligned(clips: pd.DataFrame, folds: pd.DataFrame, path: Path) -> None:
-    remedy = "it must hold one line per recording, or the lines of train_tp.csv in their order."
-    if len(folds) != len(clips):
-        raise LabError(f"{path} holds {len(folds)} lines, train_tp.csv {len(clips)}; {remedy}")
+    count, found = min(len(folds), len(clips)), []
+    ours, theirs = clips.head(count), folds.head(count)
     for column in (c for c in ("recording_id", "species_id", "t_min", "t_max") if c in folds):
-        theirs = folds[column] if column == "recording_id" else _numbers(folds[column])
-        differs = (theirs != clips[column]) & ~(theirs.isna() & clips[column].isna())
-        if differs.any():
-            line = folds[_LINE][int(differs.argmax())]
-            raise LabError(f"{path}, line {line}: {column} differs from train_tp.csv; {remedy}")
+        here, there = ours[column], theirs[column] if column == "recording_id" else _numbers(theirs[column])
+        differs = (there != here) & ~(there.isna() & here.isna())
+        found += [(int(differs.argmax()), column)] if differs.any() else []
+    if found:
+        i, column = min(found, key=lambda pair: pair[0])
+        both = f"is {_cut(theirs[column][i])}, and {_cut(ours[column][i])} in line {ours[_LINE][i]} of train_tp.csv"
+        raise LabError(f"{path}, line {theirs[_LINE][i]}: {column} {both}; {_FOLDS_REMEDY}")
+    if len(folds) != len(clips):
+        raise LabError(f"{path} holds {len(folds)} rows, train_tp.csv {len(clips)}; {_FOLDS_REMEDY}")
 
 
 def _numbers(column: pd.Series) -> pd.Series:
@@ -178,6 +202,10 @@ def _fault(fields: list[str], count: int) -> str | None:
     while len(fields) > count and not fields[-1].strip():  # spreadsheets leave commas behind
         fields = fields[:-1]
     return None if len(fields) == count else f"the line has {len(fields)} fields, the header {count}"
+
+
+def _cut(value: object) -> str:
+    return str(value)[:_LONGEST] or "empty"
 
 
 def _lacks(path: Path, column: str, table: pd.DataFrame) -> str:

@@ -191,11 +191,29 @@ def test_row_whose_recording_has_no_line_in_folds_is_rejected(rfcx_folder):
 def test_misaligned_folds_are_fatal(rfcx_folder):
     root = rfcx_folder()
     table = pd.read_csv(root / "train_tp.csv").assign(fold=1)
-    table.iloc[::-1].to_csv(root / "folds.csv", index=False)
-    with pytest.raises(LabError, match=r"folds.csv, line 2: recording_id differs from train_tp.csv"):
-        load(root)
-    table.iloc[:-1].to_csv(root / "folds.csv", index=False)
-    with pytest.raises(LabError, match="holds 23 lines"):
+    for folds, message in (
+        (table.iloc[::-1], "folds.csv, line 2: recording_id is rec5, and rec0 in line 2 of train_tp.csv; it must hold"),
+        (table.iloc[:-1], "holds 23 rows, train_tp.csv 24; it must hold"),
+        (table.drop(index=6), "folds.csv, line 8: species_id is 0, and 1 in line 8 of train_tp.csv; it must hold"),
+        (table.drop(index=7), "folds.csv, line 9: recording_id is rec2, and rec1 in line 9 of train_tp.csv; it must"),
+    ):
+        folds.to_csv(root / "folds.csv", index=False)
+        with pytest.raises(LabError, match=message):
+            load(root)
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ("", "folds.csv holds a header but no row; it must hold one line per recording"),
+        ("rec0,a rec1,b rec2,c rec1,a rec3,b rec4,b rec5,b", "line 5: the recording rec1 stands there a second time"),
+        ("rec0,a ,b rec2,c rec1,a", "line 3: recording_id is empty; it must hold one line per recording"),
+    ],
+)
+def test_faults_of_folds_by_recording_are_named(rfcx_folder, lines, message):
+    root = rfcx_folder()
+    (root / "folds.csv").write_text("\n".join(["recording_id,site", *lines.split(" ")]))
+    with pytest.raises(LabError, match=message):
         load(root)
 
 
