@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -31,10 +31,10 @@ def read_clip_table(root: Path) -> pd.DataFrame:
         LabError: no such file, not a CSV in UTF-8, a required column missing, or no row.
     """
     path = root / "train_tp.csv"
-    table = _read_csv(path)
+    table = _read_csv(path, needs=REQUIRED)
     missing = [column for column in REQUIRED if column not in table]
     if missing:
-        raise LabError(_lacks(path, missing[0], table))
+        raise LabError(_lacks(path, missing[0], table, needs=REQUIRED))
     if table.empty:
         raise LabError(f"{path} holds a header but no row; add one line per call.")
     out = pd.DataFrame({_LINE: table[_LINE], "fault": table["fault"], "recording_id": table["recording_id"].fillna("")})
@@ -54,9 +54,10 @@ def join_folds(clips: pd.DataFrame, root: Path) -> pd.DataFrame:
     path = root / "folds.csv"
     if not path.is_file():
         return clips
-    folds = _strict(_read_csv(path), path)
+    needs = ("recording_id",)
+    folds = _strict(_read_csv(path, needs=needs), path)
     if "recording_id" not in folds:
-        raise LabError(_lacks(path, "recording_id", folds))
+        raise LabError(_lacks(path, "recording_id", folds, needs=needs))
     for column in _RESERVED:
         _check_free(column, list(folds), path)
     folds["recording_id"] = folds["recording_id"].fillna("")
@@ -82,7 +83,7 @@ def read_species_names(root: Path) -> dict[int, str]:
     path = root / "species.csv"
     if not path.is_file():
         return {}
-    table = _strict(_read_csv(path), path)
+    table = _strict(_read_csv(path, needs=("species_id",)), path)
     name = next((column for column in table if column not in ("species_id", _LINE)), None)
     if "species_id" not in table or name is None:
         raise LabError(f"{path} needs the column species_id and one with the name.")
@@ -142,7 +143,7 @@ def _strict(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     return table.drop(columns="fault")
 
 
-def _read_csv(path: Path) -> pd.DataFrame:
+def _read_csv(path: Path, *, needs: Sequence[str]) -> pd.DataFrame:
     """Every line that is not blank, as text; None for an empty field. First column `line`, last column `fault`."""
     if not path.is_file():
         raise LabError(f"{path} does not exist; point data.root at a folder in the RFCX layout.")
@@ -156,7 +157,7 @@ def _read_csv(path: Path) -> pd.DataFrame:
     except OSError as error:
         raise LabError(f"{path} can't be read ({error.strerror}); make it readable.") from error
     if not lines:
-        raise LabError(f"{path} is empty; its first line must name the columns, {', '.join(REQUIRED)} among them.")
+        raise LabError(f"{path} is empty; its first line must name the columns, {', '.join(needs)} among them.")
     _, header = lines[0]
     names = [name.strip() or f"column {place}" for place, name in enumerate(header, start=1)]
     if len(set(names)) < len(names):
@@ -208,9 +209,9 @@ def _cut(value: object) -> str:
     return str(value)[:_LONGEST] or "empty"
 
 
-def _lacks(path: Path, column: str, table: pd.DataFrame) -> str:
+def _lacks(path: Path, column: str, table: pd.DataFrame, *, needs: Sequence[str]) -> str:
     there = [str(name)[:40] for name in table.columns.drop([_LINE, "fault"], errors="ignore")]
     listed = ", ".join(there[:_FEW]) + (" …" if len(there) > _FEW else "")
     if len(there) == 1 and any(mark in there[0] for mark in ";\t|"):
         return f"{path} is not separated by commas; save it with commas (and points as decimal marks)."
-    return f"{path} lacks the column {column}; it needs {', '.join(REQUIRED)} and has {listed}."
+    return f"{path} lacks the column {column}; it needs {', '.join(needs)} and has {listed}."

@@ -343,6 +343,9 @@ ADDED = [(name, column) for name in ("folds.csv", "species.csv", "train_tp.csv")
 def test_reserved_columns_and_ragged_lines_of_other_tables_are_fatal(rfcx_folder):
     root = rfcx_folder()
     for name, text, message in (
+        ("folds.csv", "rec,site\nrec0,a\n", "lacks the column recording_id; it needs recording_id and has rec, site."),
+        ("folds.csv", "", "is empty; its first line must name the columns, recording_id among them."),
+        ("species.csv", "", "is empty; its first line must name the columns, species_id among them."),
         ("folds.csv", "recording_id,label\nrec0,1\n", "may not be called label"),
         ("folds.csv", "recording_id,fold\nrec0\n", "line 2: the line has 1 fields, the header 2"),
         ("species.csv", "species_id,name\n0,owl\n0,frog\n", "line 3: species_id stands there twice"),
