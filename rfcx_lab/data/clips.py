@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from rfcx_lab.config import DataConfig
 from rfcx_lab.data.recordings import Recording, find_recording
-from rfcx_lab.data.tables import OPTIONAL, REQUIRED, join_folds, read_clip_table, read_species_names, whole
+from rfcx_lab.data.tables import OPTIONAL, REQUIRED, first_gap, join_folds, read_clip_table, read_species_names, whole
 from rfcx_lab.errors import LabError
 
 _END_TOLERANCE = 0.01  # seconds a box may reach beyond its recording: the tables round
@@ -61,10 +61,15 @@ class Clips:
         if column not in self.table:
             known = ", ".join(self.table.columns.drop(["line", "label"]))
             raise LabError(f"split.group={column}: no such column in {self.root}; there are {known}.")
-        empty = self.table[column].isna()
-        if empty.any():
-            line = self.table["line"][empty].iloc[0]
-            raise LabError(f"split.group={column}: line {line} of train_tp.csv has no value in that column.")
+        empty = self.table[["line", "recording_id"]][self.table[column].isna()]
+        if len(empty):
+            name, line = "train_tp.csv", empty["line"].iloc[0]
+            if column not in (*REQUIRED, *OPTIONAL):
+                name, line = "folds.csv", first_gap(self.root, column, recordings=set(empty["recording_id"]))
+            raise LabError(
+                f"split.group={column}: {self.root / name}, line {line}, has no value in that column; fill it in, or "
+                "group by another column."
+            )
         return self.table[column].astype(str).to_numpy(dtype=str)
 
 

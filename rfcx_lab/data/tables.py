@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -72,6 +72,13 @@ def join_folds(clips: pd.DataFrame, root: Path) -> pd.DataFrame:
     return clips.merge(folds[["recording_id", *extra]], on="recording_id", how="left", validate="many_to_one").assign(
         unlisted=unlisted
     )
+
+
+def first_gap(root: Path, column: str, *, recordings: Collection[str]) -> int | None:
+    """The line of `folds.csv` that leaves `column` empty for one of `recordings`; none where no line does."""
+    folds = _read_csv(root / "folds.csv", needs=("recording_id",))
+    gaps = folds[folds[column].isna() & folds["recording_id"].isin(list(recordings))]
+    return None if gaps.empty else int(gaps[_LINE].iloc[0])
 
 
 def read_species_names(root: Path) -> dict[int, str]:

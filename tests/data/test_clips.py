@@ -188,6 +188,19 @@ def test_row_whose_recording_has_no_line_in_folds_is_rejected(rfcx_folder):
         load(root)
 
 
+@pytest.mark.parametrize("by_row", [False, True])
+def test_row_without_a_group_is_laid_to_the_file_that_leaves_it_open(rfcx_folder, by_row):
+    root = rfcx_folder()
+    names = [f"rec{i}" for i in range(6) for _ in range(4 if by_row else 1)]
+    lines = [f"{name},{'' if i in (3, 5) else 'a'}" for i, name in enumerate(names)]
+    (root / "folds.csv").write_text("\n".join(["recording_id,site", *lines]))
+    with pytest.raises(LabError, match=r"split.group=site: .*folds.csv, line 5, has no value .*; fill it in, or group"):
+        load(root).groups("site")
+    edit_table(root, lambda t: t.__setitem__("songtype_id", ["1", "", *t["songtype_id"][2:]]))
+    with pytest.raises(LabError, match=r"train_tp.csv, line 3, has no value in that column; fill it in, or group"):
+        load(root).groups("songtype_id")
+
+
 def test_misaligned_folds_are_fatal(rfcx_folder):
     root = rfcx_folder()
     table = pd.read_csv(root / "train_tp.csv").assign(fold=1)
