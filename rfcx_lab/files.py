@@ -116,6 +116,13 @@ def full_disk_said(folder: Path, *, needed: int | None = None) -> Iterator[None]
         ) from error
 
 
+def check_place(runs_dir: str) -> str:
+    """`runs_dir` as it stands; LabError where it names no folder: what is put under it would lie in the root."""
+    if not str(runs_dir).strip():
+        raise LabError(f"runs_dir={runs_dir}: must be a folder; write runs_dir=. for the one you stand in.")
+    return runs_dir
+
+
 def _beside(path: Path) -> Path:
     return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
 

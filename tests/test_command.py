@@ -91,6 +91,13 @@ def assert_one_sentence(finished: subprocess.CompletedProcess[str], message: str
     assert len(sentence) < 400
 
 
+@pytest.mark.parametrize("place", ["", "' '"])
+def test_empty_runs_dir_is_refused_before_anything_is_written(place):
+    before = sorted(Path("/").iterdir())
+    assert_one_sentence(run("+experiment=smoke", f"runs_dir={place}"), "must be a folder; write runs_dir=.")
+    assert sorted(Path("/").iterdir()) == before
+
+
 @pytest.mark.parametrize("place", ["/etc/passwd/runs", "/proc/runs"])
 def test_folder_that_can_not_be_written_is_one_sentence(place):
     assert_one_sentence(run("+experiment=smoke", f"runs_dir={place}"), f"{place}")

@@ -9,6 +9,7 @@ from textwrap import shorten
 from rfcx_lab.config import Config, RungConfig, check_finite
 from rfcx_lab.errors import LabError
 from rfcx_lab.features.spectral import check_features, empty_mel_bands
+from rfcx_lab.files import check_place
 from rfcx_lab.model.rung import check_rungs
 from rfcx_lab.verdict import JudgeConfig
 from rfcx_lab.verdict.looks import Look, plan_looks
@@ -66,7 +67,7 @@ def check_config(config: Config) -> list[RungConfig]:
 
 
 def _check_places(config: Config) -> None:
-    runs = Path(config.runs_dir)
+    runs = Path(check_place(config.runs_dir))
     for folder in (runs, *(runs / name for name in FOLDERS)):
         if os.path.lexists(folder) and not folder.is_dir():
             raise LabError(f"{folder} is not a folder; move it away, or set runs_dir to another place.")

@@ -28,3 +28,9 @@ def test_file_in_the_place_of_a_folder_is_named(config, tmp_path, name):
         with pytest.raises(LabError, match=f"{place} is not a folder; move it away, or set runs_dir to another place"):
             check_config(replace(config, runs_dir=str(runs)))
         place.unlink()
+
+
+@pytest.mark.parametrize("runs_dir", ["", "  "])
+def test_runs_dir_that_names_nothing_is_refused(config, runs_dir):
+    with pytest.raises(LabError, match=f"runs_dir={runs_dir}: must be a folder"):
+        check_config(replace(config, runs_dir=runs_dir))
