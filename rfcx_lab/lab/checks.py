@@ -7,7 +7,7 @@ from pathlib import Path
 from textwrap import shorten
 
 from rfcx_lab.config import Config, RungConfig, check_finite
-from rfcx_lab.errors import LabError
+from rfcx_lab.errors import LabError, hide_password
 from rfcx_lab.features.spectral import check_features, empty_mel_bands
 from rfcx_lab.files import check_place
 from rfcx_lab.model.rung import check_rungs
@@ -55,7 +55,8 @@ def check_config(config: Config) -> list[RungConfig]:
         raise LabError(f"seed={config.seed}: must be 0 or more.")
     if "://" not in config.tracking.uri and not config.tracking.uri.startswith("databricks"):
         raise LabError(
-            f"tracking.uri={config.tracking.uri!r}: must be an address, as sqlite:///runs/mlflow.db or http://host:5000."
+            f"tracking.uri={hide_password(config.tracking.uri)!r}: must be an address, as sqlite:///runs/mlflow.db or "
+            "http://host:5000."
         )
     judge_config(config)
     if not 0 < config.audit.margin < 1:

@@ -10,7 +10,7 @@ from rfcx_lab.config import Config, RfcxData
 from rfcx_lab.data.audit import Audit
 from rfcx_lab.data.clips import Clips, RejectionError
 from rfcx_lab.data.splits import Split
-from rfcx_lab.errors import LabError
+from rfcx_lab.errors import LabError, hide_password
 from rfcx_lab.features.cache import WindowStore
 from rfcx_lab.lab.answer import describe_data
 from rfcx_lab.lab.engine import open_engine
@@ -46,19 +46,18 @@ def _climb(config: Config, output: Path, command: Sequence[str]) -> None:
     console.say("")
     for path in climb.files:
         console.say(str(path))
-    console.say(f"Compare runs: make ui, or mlflow ui --backend-store-uri {config.tracking.uri}")
+    console.say(f"Compare runs: make ui, or mlflow ui --backend-store-uri {hide_password(config.tracking.uri)}")
 
 
 def _sweep(config: Config, output: Path) -> None:
     from rfcx_lab.lab.sweep import run_sweep  # a ladder needs no Optuna
-    from rfcx_lab.lab.trial_store import hide_password
 
     swept = run_sweep(config, output)
     console.say(swept.document["answer"], style="bold")
     console.say("")
     for path in swept.files:
         console.say(str(path))
-    console.say(f"Compare runs: make ui, or mlflow ui --backend-store-uri {config.tracking.uri}")
+    console.say(f"Compare runs: make ui, or mlflow ui --backend-store-uri {hide_password(config.tracking.uri)}")
     console.say(f"Compare trials: make dashboard, or optuna-dashboard {hide_password(config.sweep.storage)}")
 
 

@@ -13,7 +13,7 @@ from types import FrameType
 from filelock import FileLock
 
 from rfcx_lab.console import say
-from rfcx_lab.errors import LabError, reason
+from rfcx_lab.errors import LabError, hide_password, reason
 from rfcx_lab.files import is_disk_full, whole_file
 
 _PREFIX = "sqlite:///"
@@ -36,8 +36,9 @@ def answering(uri: str) -> Iterator[None]:
         if is_disk_full(error):
             raise
         raise LabError(
-            f"tracking.uri={uri} can't be used ({_reason(error)}): start that server or end what locks that file, "
-            "and run the same command again; or name another store."
+            f"tracking.uri={hide_password(uri)} can't be used ({_reason(error)}): install its driver where one is "
+            "missing, start that server or end what locks that file, and run the same command again; or name another "
+            "store."
         ) from error
 
 
