@@ -91,6 +91,14 @@ def assert_one_sentence(finished: subprocess.CompletedProcess[str], message: str
     assert len(sentence) < 400
 
 
+@pytest.mark.parametrize("mode", ["run", "sweep"])
+def test_output_folders_lie_under_runs_dir(mode, tmp_path):
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        composed = compose("config", ["+experiment=smoke", f"runs_dir={tmp_path}"], return_hydra_config=True)
+    folder = Path(composed.hydra[mode].dir)
+    assert folder.parent == tmp_path / "studies" / "smoke"
+
+
 @pytest.mark.parametrize("place", ["", "' '"])
 def test_empty_runs_dir_is_refused_before_anything_is_written(place):
     before = sorted(Path("/").iterdir())
