@@ -34,3 +34,10 @@ def test_file_in_the_place_of_a_folder_is_named(config, tmp_path, name):
 def test_runs_dir_that_names_nothing_is_refused(config, runs_dir):
     with pytest.raises(LabError, match=f"runs_dir={runs_dir}: must be a folder"):
         check_config(replace(config, runs_dir=runs_dir))
+
+
+@pytest.mark.parametrize("runs_dir", ["what?", "/tmp/run #1", "50%/runs"])
+def test_runs_dir_that_no_database_s_address_can_hold_is_refused(config, runs_dir):
+    with pytest.raises(LabError, match="no address of a database can hold its [?#%]; choose another folder") as caught:
+        check_config(replace(config, runs_dir=runs_dir))
+    assert str(caught.value).startswith(f"runs_dir={runs_dir}: ")
