@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import sqlite3
@@ -89,6 +90,15 @@ def assert_one_sentence(finished: subprocess.CompletedProcess[str], message: str
     [sentence] = finished.stderr.splitlines()
     assert message in sentence
     assert len(sentence) < 400
+
+
+@pytest.mark.parametrize("target", ["ladder", "look", "sweep"])
+def test_make_hands_on_a_folder_whatever_its_name(target):
+    folder = "my recordings (2024), part 1"
+    shown = subprocess.run(["make", "-n", target, f"DATA={folder}"], cwd=ROOT, capture_output=True, text=True, check=True)
+    [line] = [line for line in shown.stdout.splitlines() if "-m rfcx_lab" in line]
+    overrides = shlex.split(line)[3:]
+    assert compose_config(*overrides).data.root == folder
 
 
 @pytest.mark.parametrize("mode", ["run", "sweep"])
