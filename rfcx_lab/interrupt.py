@@ -11,8 +11,10 @@ import sys
 from collections.abc import Callable
 from types import FrameType
 
+STOPPING = "Stopping, which takes some seconds; a second Ctrl-C ends at once."
 STOPPED = "Stopped. Finished fits and features are kept: the same command goes on from here."
 STATUS = 130  # as shells report Ctrl-C
+_announced: list[bool] = []
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -24,8 +26,16 @@ def answer_with(handler: Callable[[int, FrameType | None], None]) -> None:
 
 def stop(number: int, frame: FrameType | None) -> None:
     """End the workers and the open runs, and then the process; at once if repeated."""
+    announce()
     answer_with(leave)
     raise KeyboardInterrupt
+
+
+def announce() -> None:
+    """Say, once, that the first signal was heard."""
+    if not _announced:
+        _announced.append(True)
+        os.write(2, f"\n{STOPPING}\n".encode())
 
 
 def leave(number: int, frame: FrameType | None) -> None:

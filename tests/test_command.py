@@ -21,7 +21,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 
 from rfcx_lab.config import Config
-from rfcx_lab.interrupt import STATUS, STOPPED
+from rfcx_lab.interrupt import STATUS, STOPPED, STOPPING
 from rfcx_lab.lab.answer import check_answer
 from rfcx_lab.lab.checks import check_config
 from tests.conftest import ROOT, compose_config
@@ -95,7 +95,8 @@ def assert_one_sentence(finished: subprocess.CompletedProcess[str], message: str
 @pytest.mark.parametrize("target", ["ladder", "look", "sweep"])
 def test_make_hands_on_a_folder_whatever_its_name(target):
     folder = "my recordings (2024), part 1"
-    shown = subprocess.run(["make", "-n", target, f"DATA={folder}"], cwd=ROOT, capture_output=True, text=True, check=True)
+    asked = ["make", "-n", target, f"DATA={folder}"]
+    shown = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=True)
     [line] = [line for line in shown.stdout.splitlines() if "-m rfcx_lab" in line]
     overrides = shlex.split(line)[3:]
     assert compose_config(*overrides).data.root == folder
@@ -253,7 +254,7 @@ def test_killed_and_stopped_while_training_is_resumed(smoke, tmp_path):
     ):
         stopped = interrupt(tmp_path, send, after=finished)
         assert not list(tmp_path.glob("studies/*/*/verdict.json"))
-        assert stopped.returncode == -signal.SIGKILL or stopped.stderr == f"{STOPPED}\n"
+        assert stopped.returncode == -signal.SIGKILL or stopped.stderr == f"\n{STOPPING}\n{STOPPED}\n"
         for path in tmp_path.glob("fits/[!.]*/fit.json"):
             assert kept.setdefault(path, path.stat().st_mtime_ns) == path.stat().st_mtime_ns
     rerun = run("+experiment=smoke", f"runs_dir={tmp_path}")

@@ -15,6 +15,7 @@ from filelock import FileLock
 from rfcx_lab.console import say
 from rfcx_lab.errors import LabError, hide_password, reason
 from rfcx_lab.files import is_disk_full, whole_file
+from rfcx_lab.interrupt import announce, leave, stop
 
 _PREFIX = "sqlite:///"
 _PATIENCE = 4.0  # seconds to wait for a file that another process has locked; MLflow's own is 20 a call
@@ -68,9 +69,13 @@ def stops_waiting() -> Iterator[None]:
     waiting: list[int] = []
 
     def hold(number: int, frame: FrameType | None) -> None:
-        if waiting:
+        if waiting and before[number] is stop:
+            leave(number, frame)
+        if waiting or before[number] is leave:
             restore()
             signal.raise_signal(number)
+        if before[number] is stop:
+            announce()
         waiting.append(number)
 
     def restore() -> None:

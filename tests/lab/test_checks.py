@@ -38,6 +38,6 @@ def test_runs_dir_that_names_nothing_is_refused(config, runs_dir):
 
 @pytest.mark.parametrize("runs_dir", ["what?", "/tmp/run #1", "50%/runs"])
 def test_runs_dir_that_no_database_s_address_can_hold_is_refused(config, runs_dir):
-    with pytest.raises(LabError, match="no address of a database can hold its [?#%]; choose another folder") as caught:
+    with pytest.raises(LabError, match=r"no address of a database can hold its [?#%]; choose another folder") as caught:
         check_config(replace(config, runs_dir=runs_dir))
     assert str(caught.value).startswith(f"runs_dir={runs_dir}: ")
