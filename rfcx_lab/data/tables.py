@@ -15,6 +15,7 @@ OPTIONAL = ("songtype_id", "f_min", "f_max")
 _LINE = "line"  # the column that keeps each row's line in its file
 _ADDED = (_LINE, "fault")  # columns that are added to every table that is read
 _RESERVED = ("label", "unlisted")  # and to every table of clips
+_NAMES = ("name", "species_name", "common_name", "species", "scientific_name")  # of a species, the best one first
 _FEW = 8  # column names told in a sentence
 _LONGEST = 60  # characters of a value there
 _FOLDS_REMEDY = "it must hold one line per recording, or the lines of train_tp.csv in their order."
@@ -91,14 +92,21 @@ def read_species_names(root: Path) -> dict[int, str]:
     if not path.is_file():
         return {}
     table = _strict(_read_csv(path, needs=("species_id",)), path)
-    name = next((column for column in table if column not in ("species_id", _LINE)), None)
+    others = [str(column) for column in table if column not in ("species_id", _LINE)]
+    known = {column.lower(): column for column in reversed(others)}
+    name = next((known[column] for column in _NAMES if column in known), others[0] if others else None)
     if "species_id" not in table or name is None:
         raise LabError(f"{path} needs the column species_id and one with the name.")
     ids = _numbers(table["species_id"])
     for fault, why in ((~whole(ids), "is not a whole number"), (ids.duplicated(), "stands there twice")):
         if fault.any():
             raise LabError(f"{path}, line {table[_LINE][int(fault.argmax())]}: species_id {why}; mend that line.")
-    return dict(zip(ids.astype(int), table[name].fillna("").astype(str), strict=True))
+    names = table[name].fillna("").astype(str).str.strip()
+    twice = names.duplicated() & (names != "")
+    if twice.any():
+        line, one = table[_LINE][int(twice.argmax())], _cut(names[int(twice.argmax())])
+        raise LabError(f"{path}, line {line}: the {name} {one} stands there twice; give each species its own.")
+    return dict(zip(ids.astype(int), names, strict=True))
 
 
 def whole(numbers: pd.Series) -> pd.Series:

@@ -35,6 +35,26 @@ def test_reads_rows_labels_and_names(rfcx_folder):
     assert clips.rejected.empty
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        "code,name,species_id",
+        "species_id,common_name,name",
+        "species_id,code,Species_Name",
+        "scientific_name,x,species_id",
+    ],
+)
+def test_species_are_called_by_the_column_that_names_them(rfcx_folder, header):
+    root = rfcx_folder()
+    columns = header.split(",")
+    named = next(c for c in ("name", "Species_Name", "scientific_name") if c in columns)
+    rows = [
+        ",".join({"species_id": str(i), named: name}.get(c, "same") for c in columns) for i, name in enumerate("ab")
+    ]
+    (root / "species.csv").write_text("\n".join([header, *rows]))
+    assert load(root).species_names == ("a", "b")
+
+
 def test_optional_columns_may_be_missing(rfcx_folder):
     root = rfcx_folder()
     edit_table(root, lambda t: t.drop(columns=["songtype_id", "f_min", "f_max"], inplace=True))
@@ -362,6 +382,11 @@ def test_reserved_columns_and_ragged_lines_of_other_tables_are_fatal(rfcx_folder
         ("folds.csv", "recording_id,label\nrec0,1\n", "may not be called label"),
         ("folds.csv", "recording_id,fold\nrec0\n", "line 2: the line has 1 fields, the header 2"),
         ("species.csv", "species_id,name\n0,owl\n0,frog\n", "line 3: species_id stands there twice"),
+        (
+            "species.csv",
+            "species_id,code,Common_Name\n0,x,owl\n1,y,owl\n",
+            "line 3: the Common_Name owl stands there twice",
+        ),
         ("species.csv", "species_id,name\nowl,0\n", "line 2: species_id is not a whole number"),
         *((name, f"recording_id,{column}\nrec0,1\n", f"called {column}, which is taken") for name, column in ADDED),
     ):
