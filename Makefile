@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 DATA ?=
 STORAGE ?= runs/optuna/sweep.log
+RECORDINGS = $(if $(DATA),data=rfcx data.root="'$(DATA)'")
 
 .DEFAULT_GOAL := help
 .PHONY: help look ladder sweep smoke test lint format ui dashboard clean
@@ -13,13 +14,13 @@ help:  ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
 
 ladder: $(INSTALLED)  ## Climb the ladder on the embedded data, or on make ladder DATA=folder (RFCX layout)
-	$(BIN)/python -m rfcx_lab +experiment=ladder $(if $(DATA),data=rfcx data.root=$(DATA))
+	$(BIN)/python -m rfcx_lab +experiment=ladder $(RECORDINGS)
 
 look: $(INSTALLED)  ## A page about the data before any training, or on make look DATA=folder (RFCX layout)
-	$(BIN)/python -m rfcx_lab +experiment=look $(if $(DATA),data=rfcx data.root=$(DATA))
+	$(BIN)/python -m rfcx_lab +experiment=look $(RECORDINGS)
 
 sweep: $(INSTALLED)  ## Search depth and width for the frontier beyond which models overfit (DATA=folder as above)
-	$(BIN)/python -m rfcx_lab +experiment=sweep $(if $(DATA),data=rfcx data.root=$(DATA))
+	$(BIN)/python -m rfcx_lab +experiment=sweep $(RECORDINGS)
 
 smoke: $(INSTALLED)  ## The same path at toy size: does everything work here?
 	$(BIN)/python -m rfcx_lab +experiment=smoke
@@ -41,7 +42,7 @@ ui: $(INSTALLED)  ## Open the MLflow UI on http://127.0.0.1:5000
 	MLFLOW_DISABLE_TELEMETRY=true $(BIN)/mlflow ui --backend-store-uri sqlite:///runs/mlflow.db --host 127.0.0.1 --port 5000
 
 dashboard: $(INSTALLED)  ## Open optuna-dashboard on the sweep, on http://127.0.0.1:8080 (STORAGE=file or URL of another)
-	$(BIN)/optuna-dashboard $(STORAGE) --host 127.0.0.1 --port 8080
+	$(BIN)/optuna-dashboard "$(STORAGE)" --host 127.0.0.1 --port 8080
 
 clean:  ## Remove the environment (results under runs/ stay)
 	rm -rf $(VENV)

@@ -10,9 +10,10 @@ import math
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
-from omegaconf import MISSING
+from omegaconf import MISSING, OmegaConf
 
 from rfcx_lab.errors import LabError
+from rfcx_lab.files import check_place
 from rfcx_lab.verdict.config import OnsetConfig
 
 
@@ -239,8 +240,10 @@ def check_finite(node: Any, key: str = "") -> None:
 
 
 def register_schemas() -> None:
-    """Make the schemas known to Hydra, for the `defaults` lists in `conf/` to name."""
+    """Make the schemas known to Hydra, for the `defaults` lists in `conf/` to name, and `${place:…}`."""
     from hydra.core.config_store import ConfigStore
+
+    OmegaConf.register_new_resolver("place", check_place, replace=True)  # before Hydra makes its output folder
 
     store = ConfigStore.instance()
     for (group, name), node in SCHEMAS.items():

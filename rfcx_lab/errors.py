@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 
 class LabError(Exception):
     """Bad input or an impossible request, told in one sentence: where it is, and how to mend it.
@@ -18,5 +20,13 @@ def reason(error: BaseException) -> str:
     deepest = error
     while (below := deepest.__cause__ or deepest.__context__) is not None:
         deepest = below
+    if isinstance(deepest, ModuleNotFoundError):
+        return f"{deepest.name} is not installed: install it with pip"
     words = (deepest.strerror or str(deepest)) if isinstance(deepest, OSError) else str(error)
-    return next(iter(words.strip().splitlines()), type(error).__name__)[:_LONGEST]
+    return hide_password(next(iter(words.strip().splitlines()), type(error).__name__))[:_LONGEST]
+
+
+def hide_password(text: str) -> str:
+    """`text` without what gives access to the databases whose addresses stand in it."""
+    text = re.sub(r"(?<=://)[^/\s'\"]*@", "…@", text)
+    return re.sub(r"(?i)(?<=[?&])(\w*(?:password|passwd|pwd|token)=)[^&\s'\"]*", r"\1…", text)

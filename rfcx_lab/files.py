@@ -17,6 +17,7 @@ from rfcx_lab.errors import LabError
 
 _BESIDE = re.compile(r"\..+\.[0-9a-f]{8}(-journal)?")  # what `_beside` makes, and SQLite next to it
 _STALE_SECONDS = 3600.0  # what is written beside is there for seconds; older, and its process was killed
+_MARKS = "?#%"  # what has a meaning of its own in a URL
 _FULL = tuple(os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT))
 _FULL_DATABASE = "database or disk is full"  # SQLite
 
@@ -114,6 +115,21 @@ def full_disk_said(folder: Path, *, needed: int | None = None) -> Iterator[None]
             f"No space is left on the disk of {place.absolute()} ({_free(place) / 1e6:.1f} MB free{wanted}): make "
             "room, and the same command goes on from here; finished fits and features are kept."
         ) from error
+
+
+def check_place(runs_dir: str) -> str:
+    """`runs_dir` as it stands.
+
+    Raises:
+        LabError: it names no folder, and what is put under it would lie in the root; or the address of a database in
+            it would end, or read otherwise, at one of its characters.
+    """
+    if not str(runs_dir).strip():
+        raise LabError(f"runs_dir={runs_dir}: must be a folder; write runs_dir=. for the one you stand in.")
+    mark = next((mark for mark in _MARKS if mark in str(runs_dir)), None)
+    if mark is not None:
+        raise LabError(f"runs_dir={runs_dir}: no address of a database can hold its {mark}; choose another folder.")
+    return runs_dir
 
 
 def _beside(path: Path) -> Path:

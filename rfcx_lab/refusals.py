@@ -9,7 +9,7 @@ from dataclasses import is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from types import UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from hydra.errors import OverrideParseException
 from omegaconf import MISSING, DictConfig, OmegaConf
@@ -24,6 +24,7 @@ from omegaconf.errors import (
 from rfcx_lab.config import SCHEMAS, Config, RungConfig
 from rfcx_lab.errors import LabError
 
+E = TypeVar("E", bound=BaseException)
 _WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
 _PLURALS = {int: "whole numbers", float: "numbers", bool: "true or false", str: "texts"}
 _TASK = (Path(__file__).with_name("__main__.py"), "main")  # what Hydra calls once there is a config
@@ -38,6 +39,9 @@ def explain(error: Exception, overrides: Sequence[str], *, conf: Path) -> str | 
 
 
 def _sentence(error: Exception, overrides: Sequence[str], conf: Path) -> str:
+    told = _first(error, LabError)  # by a check of our own, amid Hydra's work
+    if told is not None:
+        return str(told)
     if isinstance(error, OSError) and error.errno is not None:  # Hydra's own word on a missing file has none
         return (
             f"{_cut(str(error.filename))} can't be written ({error.strerror}); set runs_dir to a folder on which "
@@ -210,8 +214,13 @@ def _outer(override: str) -> str:
 
 
 def _cause(error: BaseException) -> OmegaConfBaseException | None:
+    return _first(error, OmegaConfBaseException)
+
+
+def _first(error: BaseException, kind: type[E]) -> E | None:
+    """The first of that kind among `error` and what it came from."""
     found: BaseException | None = error
-    while found is not None and not isinstance(found, OmegaConfBaseException):
+    while found is not None and not isinstance(found, kind):
         found = found.__cause__
     return found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import sqlite3
@@ -19,8 +20,8 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 
-from rfcx_lab.__main__ import STOPPED
 from rfcx_lab.config import Config
+from rfcx_lab.interrupt import STATUS, STOPPED, STOPPING
 from rfcx_lab.lab.answer import check_answer
 from rfcx_lab.lab.checks import check_config
 from tests.conftest import ROOT, compose_config
@@ -91,6 +92,31 @@ def assert_one_sentence(finished: subprocess.CompletedProcess[str], message: str
     assert len(sentence) < 400
 
 
+@pytest.mark.parametrize("target", ["ladder", "look", "sweep"])
+def test_make_hands_on_a_folder_whatever_its_name(target):
+    folder = "my recordings (2024), part 1"
+    asked = ["make", "-n", target, f"DATA={folder}"]
+    shown = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=True)
+    [line] = [line for line in shown.stdout.splitlines() if "-m rfcx_lab" in line]
+    overrides = shlex.split(line)[3:]
+    assert compose_config(*overrides).data.root == folder
+
+
+@pytest.mark.parametrize("mode", ["run", "sweep"])
+def test_output_folders_lie_under_runs_dir(mode, tmp_path):
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        composed = compose("config", ["+experiment=smoke", f"runs_dir={tmp_path}"], return_hydra_config=True)
+    folder = Path(composed.hydra[mode].dir)
+    assert folder.parent == tmp_path / "studies" / "smoke"
+
+
+@pytest.mark.parametrize("place", ["", "' '"])
+def test_empty_runs_dir_is_refused_before_anything_is_written(place):
+    before = sorted(Path("/").iterdir())
+    assert_one_sentence(run("+experiment=smoke", f"runs_dir={place}"), "must be a folder; write runs_dir=.")
+    assert sorted(Path("/").iterdir()) == before
+
+
 @pytest.mark.parametrize("place", ["/etc/passwd/runs", "/proc/runs"])
 def test_folder_that_can_not_be_written_is_one_sentence(place):
     assert_one_sentence(run("+experiment=smoke", f"runs_dir={place}"), f"{place}")
@@ -106,6 +132,22 @@ def test_folder_that_can_not_be_written_is_one_sentence(place):
 )
 def test_what_asks_for_an_experiment_or_a_group_in_the_wrong_way_is_told_the_right_one(arguments, message, tmp_path):
     assert_one_sentence(run(*arguments, f"runs_dir={tmp_path}"), message)
+
+
+@pytest.mark.parametrize(("library", "number"), [("hydra", signal.SIGINT), ("numpy", signal.SIGTERM)])
+def test_stopped_while_libraries_are_still_loading(library, number, tmp_path):
+    """The signal comes with the library's import: the first one of all, and one within the study."""
+    code = (
+        "import os, runpy, sys\n"
+        "class Stopper:\n"
+        "    def find_spec(name, path=None, target=None):\n"
+        f"        if name == {library!r}: os.kill(os.getpid(), {number:d})\n"
+        "sys.meta_path.insert(0, Stopper)\n"
+        f"sys.argv = ['rfcx_lab', '+experiment=smoke', 'runs_dir={tmp_path}']\n"
+        "runpy.run_module('rfcx_lab', run_name='__main__')\n"
+    )
+    stopped = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=100)
+    assert (stopped.returncode, stopped.stderr.strip(), stopped.stdout) == (STATUS, STOPPED, "")
 
 
 def test_runs_from_another_folder(tmp_path):
@@ -212,7 +254,7 @@ def test_killed_and_stopped_while_training_is_resumed(smoke, tmp_path):
     ):
         stopped = interrupt(tmp_path, send, after=finished)
         assert not list(tmp_path.glob("studies/*/*/verdict.json"))
-        assert stopped.returncode == -signal.SIGKILL or stopped.stderr == f"{STOPPED}\n"
+        assert stopped.returncode == -signal.SIGKILL or stopped.stderr == f"\n{STOPPING}\n{STOPPED}\n"
         for path in tmp_path.glob("fits/[!.]*/fit.json"):
             assert kept.setdefault(path, path.stat().st_mtime_ns) == path.stat().st_mtime_ns
     rerun = run("+experiment=smoke", f"runs_dir={tmp_path}")

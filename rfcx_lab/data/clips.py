@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 
 from rfcx_lab.config import DataConfig
 from rfcx_lab.data.recordings import Recording, find_recording
-from rfcx_lab.data.tables import OPTIONAL, REQUIRED, join_folds, read_clip_table, read_species_names, whole
+from rfcx_lab.data.tables import OPTIONAL, REQUIRED, first_gap, join_folds, read_clip_table, read_species_names, whole
 from rfcx_lab.errors import LabError
 
 _END_TOLERANCE = 0.01  # seconds a box may reach beyond its recording: the tables round
+_LONGEST = 7 * 86_400.0  # seconds; no recording is longer: a bound where none is at hand
+_LONGEST_ID = 60  # characters of a recording_id in a sentence
 _SHOWN_REJECTIONS = 2
 
 
@@ -59,10 +61,15 @@ class Clips:
         if column not in self.table:
             known = ", ".join(self.table.columns.drop(["line", "label"]))
             raise LabError(f"split.group={column}: no such column in {self.root}; there are {known}.")
-        empty = self.table[column].isna()
-        if empty.any():
-            line = self.table["line"][empty].iloc[0]
-            raise LabError(f"split.group={column}: line {line} of train_tp.csv has no value in that column.")
+        empty = self.table[["line", "recording_id"]][self.table[column].isna()]
+        if len(empty):
+            name, line = "train_tp.csv", empty["line"].iloc[0]
+            if column not in (*REQUIRED, *OPTIONAL):
+                name, line = "folds.csv", first_gap(self.root, column, recordings=set(empty["recording_id"]))
+            raise LabError(
+                f"split.group={column}: {self.root / name}, line {line}, has no value in that column; fill it in, or "
+                "group by another column."
+            )
         return self.table[column].astype(str).to_numpy(dtype=str)
 
 
@@ -123,7 +130,11 @@ def _keep_usable(
     seed: int,
 ) -> Clips:
     path = root / "train_tp.csv"
-    usable = table[~table["line"].isin(rejected["line"])].drop(columns="fault", errors="ignore").reset_index(drop=True)
+    usable = (
+        table[~table["line"].isin(rejected["line"])]
+        .drop(columns=["fault", "unlisted"], errors="ignore")
+        .reset_index(drop=True)
+    )
     _check_rejections(rejected, config, rows=len(usable) + len(rejected), path=path)
     usable = usable.astype({"species_id": int})  # a row without one has made the column one of floats
     species = tuple(sorted(usable["species_id"].unique().tolist()))
@@ -149,17 +160,22 @@ def _rejections(table: pd.DataFrame, found: Mapping[str, Recording | str]) -> pd
     """The first fault of each faulty row."""
     seconds = table["recording_id"].map(lambda name: getattr(found.get(name), "seconds", np.nan))
     unreadable = table["recording_id"].map(lambda name: found[name] if isinstance(found.get(name), str) else None)
-    beyond = "t_max lies beyond the end of the recording at " + seconds.map("{:.2f} s".format)
+    end = " lies beyond the end of the recording at " + seconds.map("{:.2f} s".format)
+    unlisted = table.get("unlisted", pd.Series(False, index=table.index))
     faults: Sequence[tuple[str, pd.Series, str | pd.Series]] = (
         ("line", table["fault"].notna(), table["fault"]),
         ("recording_id", unreadable.notna(), unreadable),
         ("recording_id", table["recording_id"] == "", "recording_id is empty"),
+        ("recording_id", unlisted, table["recording_id"].str[:_LONGEST_ID] + " has no line in folds.csv"),
         ("species_id", ~whole(table["species_id"]), "species_id is not a whole number"),
         ("t_min", table["t_min"].isna(), "t_min is not a number"),
         ("t_max", table["t_max"].isna(), "t_max is not a number"),
         ("t_min", table["t_min"] < 0, "t_min is negative"),
+        ("t_min", table["t_min"] > _LONGEST, "t_min lies beyond a week, which no recording lasts"),
         ("t_max", table["t_max"] <= table["t_min"], "t_max is not after t_min"),
-        ("t_max", table["t_max"] > seconds + _END_TOLERANCE, beyond),
+        ("t_max", table["t_max"] > seconds + _END_TOLERANCE, "t_max" + end),
+        ("t_min", table["t_min"] >= seconds, "t_min" + end),
+        ("t_max", table["t_max"] > _LONGEST, "t_max lies beyond a week, which no recording lasts"),
         ("line", table.duplicated([*REQUIRED, *OPTIONAL]), "the row stands there twice"),
     )
     rows, seen = [], np.zeros(len(table), dtype=bool)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from textwrap import shorten
 
 from rfcx_lab.config import Config, RungConfig, check_finite
-from rfcx_lab.errors import LabError
+from rfcx_lab.errors import LabError, hide_password
 from rfcx_lab.features.spectral import check_features, empty_mel_bands
+from rfcx_lab.files import check_place
 from rfcx_lab.model.rung import check_rungs
 from rfcx_lab.verdict import JudgeConfig
 from rfcx_lab.verdict.looks import Look, plan_looks
+
+FOLDERS = ("artifacts", "features", "fits", "locks", "optuna", "soundscapes", "studies")
+"""What a study may make in `runs_dir`."""
 
 _MOST_REPEATS = 1000
 _LONGEST = 100  # characters of a value
@@ -19,6 +24,7 @@ _LONGEST = 100  # characters of a value
 def check_config(config: Config) -> list[RungConfig]:
     """The rungs to climb; LabError, naming the key, where the config can't be run."""
     check_finite(config)
+    _check_places(config)
     if config.kind == "sweep":
         from rfcx_lab.lab.architectures import check_sweep  # a ladder needs none of what it imports
 
@@ -49,7 +55,8 @@ def check_config(config: Config) -> list[RungConfig]:
         raise LabError(f"seed={config.seed}: must be 0 or more.")
     if "://" not in config.tracking.uri and not config.tracking.uri.startswith("databricks"):
         raise LabError(
-            f"tracking.uri={config.tracking.uri!r}: must be an address, as sqlite:///runs/mlflow.db or http://host:5000."
+            f"tracking.uri={hide_password(config.tracking.uri)!r}: must be an address, as sqlite:///runs/mlflow.db or "
+            "http://host:5000."
         )
     judge_config(config)
     if not 0 < config.audit.margin < 1:
@@ -58,6 +65,13 @@ def check_config(config: Config) -> list[RungConfig]:
     if all(rung.role != "capacity" for rung in climbed):
         raise LabError("ladder.only: no capacity rung is left; only such a rung can be where overfitting begins.")
     return climbed
+
+
+def _check_places(config: Config) -> None:
+    runs = Path(check_place(config.runs_dir))
+    for folder in (runs, *(runs / name for name in FOLDERS)):
+        if os.path.lexists(folder) and not folder.is_dir():
+            raise LabError(f"{folder} is not a folder; move it away, or set runs_dir to another place.")
 
 
 def feature_warnings(config: Config) -> list[str]:

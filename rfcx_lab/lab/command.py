@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,13 +10,14 @@ from rfcx_lab.config import Config, RfcxData
 from rfcx_lab.data.audit import Audit
 from rfcx_lab.data.clips import Clips, RejectionError
 from rfcx_lab.data.splits import Split
-from rfcx_lab.errors import LabError
+from rfcx_lab.errors import LabError, hide_password
 from rfcx_lab.features.cache import WindowStore
-from rfcx_lab.files import write_whole
+from rfcx_lab.lab.answer import describe_data
 from rfcx_lab.lab.engine import open_engine
 from rfcx_lab.lab.ladder import climb_ladder
 from rfcx_lab.lab.pages import write_data_page
 from rfcx_lab.lab.study import prepare_study, read_tables
+from rfcx_lab.report.files import write_audit
 from rfcx_lab.report.table import HEADER, ladder_rows
 
 
@@ -46,28 +46,25 @@ def _climb(config: Config, output: Path, command: Sequence[str]) -> None:
     console.say("")
     for path in climb.files:
         console.say(str(path))
-    console.say(f"Compare runs: make ui, or mlflow ui --backend-store-uri {config.tracking.uri}")
+    console.say(f"Compare runs: make ui, or mlflow ui --backend-store-uri {hide_password(config.tracking.uri)}")
 
 
 def _sweep(config: Config, output: Path) -> None:
     from rfcx_lab.lab.sweep import run_sweep  # a ladder needs no Optuna
-    from rfcx_lab.lab.trial_store import hide_password
 
     swept = run_sweep(config, output)
     console.say(swept.document["answer"], style="bold")
     console.say("")
     for path in swept.files:
         console.say(str(path))
-    console.say(f"Compare runs: make ui, or mlflow ui --backend-store-uri {config.tracking.uri}")
+    console.say(f"Compare runs: make ui, or mlflow ui --backend-store-uri {hide_password(config.tracking.uri)}")
     console.say(f"Compare trials: make dashboard, or optuna-dashboard {hide_password(config.sweep.storage)}")
 
 
 def _audit(config: Config, output: Path, command: Sequence[str]) -> None:
-    """Audit what a study of `config` would learn from, and leave `audit.json`; on request, a page about it too."""
+    """Audit what a study of `config` would learn from, and leave what it found; on request, a page about it too."""
     clips, splits, audit, windows = _survey(config)
-    output.mkdir(parents=True, exist_ok=True)
-    written = [output / "audit.json"]
-    write_whole(written[0], json.dumps(audit.to_dict(), indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+    written = write_audit(output, {**audit.to_dict(), "data": describe_data(clips)}, clips.rejected)
     if config.look.only:
         written.append(write_data_page(output, clips, splits, config, audit=audit, windows=windows, command=command))
     for path in written:

@@ -19,6 +19,7 @@ from omegaconf import MISSING
 
 from rfcx_lab.config import RungConfig, TrainingConfig, signature
 from rfcx_lab.data.splits import Split
+from rfcx_lab.errors import LabError
 from rfcx_lab.features.cache import WindowStore
 from rfcx_lab.files import whole_file, whole_folder
 from rfcx_lab.model.backend import versions
@@ -76,8 +77,13 @@ class FitStore:
         self._root = root
 
     def has(self, key: str) -> bool:
-        """Whether the fit is finished (a fit whose loss diverged is)."""
-        return (self._root / key / "fit.json").is_file()
+        """Whether the fit is finished (a fit whose loss diverged is), and its record whole."""
+        return self._path(key).is_file() and _is_whole(self._path(key))
+
+    def damage(self, key: str) -> Path | None:
+        """The record of a fit that can't be read, as after a power cut, if it is there: the fit counts as missing."""
+        path = self._path(key)
+        return path if path.is_file() and not _is_whole(path) else None
 
     def write(self, spec: FitSpec, fit: Fit) -> None:
         """Keep a finished fit: whole, or not at all."""
@@ -99,7 +105,7 @@ class FitStore:
     def read_curves(self, spec: FitSpec) -> Curves:
         """The curves of a finished fit, under the repeat that `spec` gives it."""
         record = self._record(spec.key)
-        return Curves.from_dict({**record["curves"], "repeat": spec.split.repeat})
+        return _curves(record, repeat=spec.split.repeat)
 
     def best_epoch(self, key: str) -> int | None:
         """The epoch, from 1, whose weights were kept; none where no epoch had a finite loss."""
@@ -132,12 +138,32 @@ class FitStore:
         return self._root / spec.key / f"held_out-{rows}.npz"
 
     def _record(self, key: str) -> dict[str, Any]:
-        record: dict[str, Any] = json.loads((self._root / key / "fit.json").read_text())
-        return record
+        return _read(self._path(key))
+
+    def _path(self, key: str) -> Path:
+        return self._root / key / "fit.json"
 
     @staticmethod
     def _model(folder: Path) -> Path:
         return folder / "best.keras"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    record: dict[str, Any] = json.loads(path.read_text())
+    return record
+
+
+def _curves(record: dict[str, Any], *, repeat: int) -> Curves:
+    return Curves.from_dict({**record["curves"], "repeat": repeat})
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        record = _read(path)
+        _curves(record, repeat=0)
+        return {"failure", "best_epoch"} <= set(record)
+    except (ValueError, TypeError, KeyError, LabError):  # no JSON, or not what `FitStore.write` writes
+        return False
 
 
 def curves_of(spec: FitSpec, fit: Fit) -> Curves:

@@ -61,6 +61,8 @@ class Fitter:
                 if not self._is_missing(spec):
                     there.append(spec)
                     continue
+                if damaged := self._store.damage(spec.key):
+                    say(f"{damaged} is damaged: that fit counts as missing, and is made again.", style="yellow")
                 run_id = ""
                 with forgiving():
                     run_id = self._view.open_fit(spec)  # now: a run in MLflow begins when its training does

@@ -12,12 +12,12 @@ from importlib.resources import files
 from typing import Any
 
 from rfcx_lab import __version__
+from rfcx_lab.errors import hide_password
 from rfcx_lab.lab.answer import LIBRARIES, describe_data
 from rfcx_lab.lab.outcome import Outcome, judge_architecture
 from rfcx_lab.lab.search import Told
 from rfcx_lab.lab.space import Architecture, Number, Space
 from rfcx_lab.lab.sweep_plan import SweepPlan
-from rfcx_lab.lab.trial_store import hide_password
 from rfcx_lab.model.backend import versions as model_versions
 from rfcx_lab.verdict import Curves
 from rfcx_lab.verdict.choice import recommend

@@ -14,6 +14,7 @@ from rfcx_lab.config import Config
 from rfcx_lab.data.audit import Audit
 from rfcx_lab.data.clips import Clips
 from rfcx_lab.data.splits import Split
+from rfcx_lab.errors import hide_password
 from rfcx_lab.features.cache import WindowStore
 from rfcx_lab.files import write_whole
 from rfcx_lab.lab.exhibits import show_rows
@@ -44,9 +45,9 @@ def write_study_page(
         document,
         record.curves,
         name=config.name,
-        config=OmegaConf.to_yaml(OmegaConf.structured(config)),
+        config=hide_password(OmegaConf.to_yaml(OmegaConf.structured(config))),
         sample_rate=config.features.sample_rate,
-        command=command,
+        command=[hide_password(override) for override in command],
         evidence=None if measured is None else _gather(study, config, measured),
     )
     write_whole(path, page)
@@ -78,7 +79,7 @@ def write_data_page(
         audit=audit.to_dict(),
         config=config,
         gallery=[] if windows is None else _gallery(clips, splits[0], windows, config),
-        command=command,
+        command=[hide_password(override) for override in command],
     )
     write_whole(path, page)
     return path

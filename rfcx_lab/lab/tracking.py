@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rfcx_lab.errors import LabError
+from rfcx_lab.errors import LabError, hide_password
 from rfcx_lab.lab.tracking_store import answering, artifact_folder, check_unlocked, ready_store, stops_waiting
 from rfcx_lab.verdict.curves import Curves
 
@@ -93,7 +93,7 @@ class Tracker:
         from mlflow.entities import Param
 
         there = self._client.get_run(run_id).data.params
-        new = [Param(k, str(v)[:_PARAM_LENGTH]) for k, v in params.items() if k not in there]
+        new = [Param(k, hide_password(str(v))[:_PARAM_LENGTH]) for k, v in params.items() if k not in there]
         for start in range(0, len(new), 100):
             self._client.log_batch(run_id, params=new[start : start + 100])
 

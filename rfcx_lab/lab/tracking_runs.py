@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from rfcx_lab.errors import LabError, reason
+from rfcx_lab.errors import LabError, hide_password, reason
 from rfcx_lab.lab.tracking import open_client
 from rfcx_lab.verdict.columns import AmbiguousError, choose_columns, is_epoch
 from rfcx_lab.verdict.logs import LogTable
@@ -83,7 +83,8 @@ def _reading(uri: str) -> Iterator[None]:
     except LabError:
         raise
     except Exception as error:
-        raise LabError(f"MLflow: {uri} can't be read ({reason(error)}); name the store with --tracking-uri.") from error
+        why = f"{hide_password(uri)} can't be read ({reason(error)})"
+        raise LabError(f"MLflow: {why}; name the store with --tracking-uri.") from error
 
 
 def _find(client: Any, reference: str, uri: str, told: _Names) -> tuple[str, list[Any], bool]:

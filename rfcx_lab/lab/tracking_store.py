@@ -13,8 +13,9 @@ from types import FrameType
 from filelock import FileLock
 
 from rfcx_lab.console import say
-from rfcx_lab.errors import LabError, reason
+from rfcx_lab.errors import LabError, hide_password, reason
 from rfcx_lab.files import is_disk_full, whole_file
+from rfcx_lab.interrupt import announce, leave, stop
 
 _PREFIX = "sqlite:///"
 _PATIENCE = 4.0  # seconds to wait for a file that another process has locked; MLflow's own is 20 a call
@@ -36,8 +37,9 @@ def answering(uri: str) -> Iterator[None]:
         if is_disk_full(error):
             raise
         raise LabError(
-            f"tracking.uri={uri} can't be used ({_reason(error)}): start that server or end what locks that file, "
-            "and run the same command again; or name another store."
+            f"tracking.uri={hide_password(uri)} can't be used ({_reason(error)}): install its driver where one is "
+            "missing, start that server or end what locks that file, and run the same command again; or name another "
+            "store."
         ) from error
 
 
@@ -67,9 +69,13 @@ def stops_waiting() -> Iterator[None]:
     waiting: list[int] = []
 
     def hold(number: int, frame: FrameType | None) -> None:
-        if waiting:
+        if waiting and before[number] is stop:
+            leave(number, frame)
+        if waiting or before[number] is leave:
             restore()
             signal.raise_signal(number)
+        if before[number] is stop:
+            announce()
         waiting.append(number)
 
     def restore() -> None:

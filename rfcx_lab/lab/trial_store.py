@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +12,7 @@ import optuna
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 
-from rfcx_lab.errors import LabError, reason
+from rfcx_lab.errors import LabError, hide_password, reason
 from rfcx_lab.files import is_disk_full
 from rfcx_lab.lab.trials import DIRECTION
 
@@ -53,11 +52,6 @@ def open_study(storage: str, *, name: str, identity: Mapping[str, Any]) -> optun
         ) from error
     _compare(there, identity, name=name, names=names, storage=storage)
     return study
-
-
-def hide_password(storage: str) -> str:
-    """The storage without what gives access to it."""
-    return re.sub(r"(?<=://)[^/@]*@", "…@", storage)
 
 
 def _open_storage(storage: str) -> BaseStorage:

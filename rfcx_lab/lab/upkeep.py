@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 from omegaconf import OmegaConf
 
 from rfcx_lab.config import Config
-from rfcx_lab.errors import LabError
+from rfcx_lab.errors import LabError, hide_password
 from rfcx_lab.files import sweep
 
 
@@ -44,7 +44,7 @@ def alone_on(study: str, *, runs: Path) -> Iterator[None]:
 def write_circumstances(config: Config, output: Path) -> list[Path]:
     """The resolved config, and every installed package with its version."""
     resolved, environment = output / "config.yaml", output / "environment.txt"
-    resolved.write_text(OmegaConf.to_yaml(OmegaConf.structured(config)))
+    resolved.write_text(hide_password(OmegaConf.to_yaml(OmegaConf.structured(config))))
     packages = {f"{d.metadata['Name']}=={d.version}" for d in distributions()}
     environment.write_text("\n".join(sorted(packages, key=str.lower)) + "\n")
     return [resolved, environment]

@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 
 from rfcx_lab import __version__
 from rfcx_lab.config import Config
+from rfcx_lab.errors import hide_password
 from rfcx_lab.report.exhibit import Exhibit, Tick, round_values
 from rfcx_lab.report.page import render
 
@@ -82,7 +83,7 @@ def data_page(
         players=sum(exhibit.sound is not None for _, shown in gallery for exhibit in shown),
         sample_rate=config.features.sample_rate,
         command=shlex.join(["python", "-m", "rfcx_lab", *command]),
-        config=OmegaConf.to_yaml(OmegaConf.structured(config)),
+        config=hide_password(OmegaConf.to_yaml(OmegaConf.structured(config))),
         version=__version__,
     )
 

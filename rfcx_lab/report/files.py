@@ -1,4 +1,4 @@
-"""The files of a finished study."""
+"""The files of a finished study, or of an audit alone."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def write_report(output: Path, document: dict[str, Any], record: LadderRecord, r
     """Write `verdict.json`, the figure, `curves.csv.gz` and `rejected.csv` into `output`; returns their paths."""
     output.mkdir(parents=True, exist_ok=True)
     paths = [output / name for name in ("verdict.json", "ladder.png", "ladder.svg", "curves.csv.gz", "rejected.csv")]
-    write_whole(paths[0], json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+    _write_document(paths[0], document)
     draw_ladder(record.curves, document, paths=paths[1:3])
     write_record(paths[3], record)
     rejected.to_csv(paths[4], index=False)
@@ -29,7 +29,20 @@ def write_frontier(output: Path, document: dict[str, Any], rejected: pd.DataFram
     """Write `frontier.json`, `frontier.png`, `frontier.svg` and `rejected.csv` into `output`; returns their paths."""
     output.mkdir(parents=True, exist_ok=True)
     paths = [output / name for name in ("frontier.json", "frontier.png", "frontier.svg", "rejected.csv")]
-    write_whole(paths[0], json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+    _write_document(paths[0], document)
     draw_frontier(document, paths=paths[1:3])
     rejected.to_csv(paths[3], index=False)
     return paths
+
+
+def write_audit(output: Path, document: dict[str, Any], rejected: pd.DataFrame) -> list[Path]:
+    """Write `audit.json` and `rejected.csv` into `output`; returns their paths."""
+    output.mkdir(parents=True, exist_ok=True)
+    paths = [output / name for name in ("audit.json", "rejected.csv")]
+    _write_document(paths[0], document)
+    rejected.to_csv(paths[1], index=False)
+    return paths
+
+
+def _write_document(path: Path, document: dict[str, Any]) -> None:
+    write_whole(path, json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False) + "\n")

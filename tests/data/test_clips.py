@@ -35,6 +35,26 @@ def test_reads_rows_labels_and_names(rfcx_folder):
     assert clips.rejected.empty
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        "code,name,species_id",
+        "species_id,common_name,name",
+        "species_id,code,Species_Name",
+        "scientific_name,x,species_id",
+    ],
+)
+def test_species_are_called_by_the_column_that_names_them(rfcx_folder, header):
+    root = rfcx_folder()
+    columns = header.split(",")
+    named = next(c for c in ("name", "Species_Name", "scientific_name") if c in columns)
+    rows = [
+        ",".join({"species_id": str(i), named: name}.get(c, "same") for c in columns) for i, name in enumerate("ab")
+    ]
+    (root / "species.csv").write_text("\n".join([header, *rows]))
+    assert load(root).species_names == ("a", "b")
+
+
 def test_optional_columns_may_be_missing(rfcx_folder):
     root = rfcx_folder()
     edit_table(root, lambda t: t.drop(columns=["songtype_id", "f_min", "f_max"], inplace=True))
@@ -71,6 +91,15 @@ def test_bad_row_is_rejected_and_listed(rfcx_folder, field, value, reason):
     assert reason in row["reason"]
     with pytest.raises(LabError, match="line 2"):
         load(root, on_bad_row="stop")
+
+
+def test_box_that_rounding_puts_behind_the_recording_is_rejected(rfcx_folder):
+    """It ends within what the tables may round, and no sound is left of it."""
+    root = rfcx_folder()
+    rewrite(root, lambda text: text.replace("rec0,0,1,0.2,100.0,1.2,", "rec0,0,1,6.002,100.0,6.008,"))
+    clips = load(root)
+    assert clips.rejected[["line", "field"]].to_numpy().tolist() == [[2, "t_min"]]
+    assert clips.rejected["reason"][0] == "t_min lies beyond the end of the recording at 6.00 s"
 
 
 def test_rows_that_stand_there_twice_are_rejected_once(rfcx_folder):
@@ -163,14 +192,61 @@ def test_folds_per_recording_or_per_line(rfcx_folder):
         load(root).groups("site")
 
 
+def test_row_whose_recording_has_no_line_in_folds_is_rejected(rfcx_folder):
+    root = rfcx_folder()
+    (root / "folds.csv").write_text("recording_id,site\n" + "".join(f"rec{i},s{i}\n" for i in range(6)))
+    rewrite(root, lambda text: text.replace("rec1,", "rec01,", 1))
+    alone = "rec01 has no line in folds.csv"
+    for sound, reason in ((True, "no file rec01.flac or rec01.wav in train"), (False, alone)):
+        clips = load_clips(root, DataConfig(kind="rfcx"), seed=0, sound=sound)
+        [row] = clips.rejected.to_dict("records")
+        assert row == {"line": 6, "recording_id": "rec01", "field": "recording_id", "reason": reason}
+        assert clips.groups("site").tolist() == [f"s{i}" for i in range(6) for _ in range(4 - (i == 1))]
+        assert "unlisted" not in clips.table
+    (root / "folds.csv").write_text("recording_id,site\n" + "".join(f"rec{i},s{i}\n" for i in range(5)))
+    with pytest.raises(RejectionError, match=r"5 of 24 rows .* line 22 \(rec5 has no line in folds.csv\)"):
+        load(root)
+
+
+@pytest.mark.parametrize("by_row", [False, True])
+def test_row_without_a_group_is_laid_to_the_file_that_leaves_it_open(rfcx_folder, by_row):
+    root = rfcx_folder()
+    names = [f"rec{i}" for i in range(6) for _ in range(4 if by_row else 1)]
+    lines = [f"{name},{'' if i in (3, 5) else 'a'}" for i, name in enumerate(names)]
+    (root / "folds.csv").write_text("\n".join(["recording_id,site", *lines]))
+    with pytest.raises(LabError, match=r"split.group=site: .*folds.csv, line 5, has no value .*; fill it in, or group"):
+        load(root).groups("site")
+    edit_table(root, lambda t: t.__setitem__("songtype_id", ["1", "", *t["songtype_id"][2:]]))
+    with pytest.raises(LabError, match=r"train_tp.csv, line 3, has no value in that column; fill it in, or group"):
+        load(root).groups("songtype_id")
+
+
 def test_misaligned_folds_are_fatal(rfcx_folder):
     root = rfcx_folder()
     table = pd.read_csv(root / "train_tp.csv").assign(fold=1)
-    table.iloc[::-1].to_csv(root / "folds.csv", index=False)
-    with pytest.raises(LabError, match=r"folds.csv, line 2: recording_id differs from train_tp.csv"):
-        load(root)
-    table.iloc[:-1].to_csv(root / "folds.csv", index=False)
-    with pytest.raises(LabError, match="holds 23 lines"):
+    for folds, message in (
+        (table.iloc[::-1], "folds.csv, line 2: recording_id is rec5, and rec0 in line 2 of train_tp.csv; it must hold"),
+        (table.iloc[:-1], "holds 23 rows, train_tp.csv 24; it must hold"),
+        (table.drop(index=6), "folds.csv, line 8: species_id is 0, and 1 in line 8 of train_tp.csv; it must hold"),
+        (table.drop(index=7), "folds.csv, line 9: recording_id is rec2, and rec1 in line 9 of train_tp.csv; it must"),
+    ):
+        folds.to_csv(root / "folds.csv", index=False)
+        with pytest.raises(LabError, match=message):
+            load(root)
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ("", "folds.csv holds a header but no row; it must hold one line per recording"),
+        ("rec0,a rec1,b rec2,c rec1,a rec3,b rec4,b rec5,b", "line 5: the recording rec1 stands there a second time"),
+        ("rec0,a ,b rec2,c rec1,a", "line 3: recording_id is empty; it must hold one line per recording"),
+    ],
+)
+def test_faults_of_folds_by_recording_are_named(rfcx_folder, lines, message):
+    root = rfcx_folder()
+    (root / "folds.csv").write_text("\n".join(["recording_id,site", *lines.split(" ")]))
+    with pytest.raises(LabError, match=message):
         load(root)
 
 
@@ -216,6 +292,17 @@ def test_tables_that_can_not_be_trusted_are_fatal(rfcx_folder, change, encoding,
     with pytest.raises(LabError, match=message) as caught:
         load(root)
     assert str(root / "train_tp.csv") in str(caught.value)
+
+
+@pytest.mark.parametrize("line", [",,,,,,", ",", " , ,,,,,,,", '"",""'])
+def test_line_of_empty_fields_is_rejected_and_not_dropped(rfcx_folder, line):
+    root = rfcx_folder()
+    rewrite(root, lambda text: text + line + "\n \n\n")
+    [row] = load(root).rejected.to_dict("records")
+    assert (row["line"], row["field"], row["reason"]) == (26, "line", "all its fields are empty")
+    (root / "folds.csv").write_text("recording_id,site\n,\n" + "".join(f"rec{i},a\n" for i in range(6)))
+    with pytest.raises(LabError, match=r"folds.csv, line 2: all its fields are empty; mend or remove that line."):
+        load(root)
 
 
 @pytest.mark.parametrize(("line", "count"), [("rec0,0,1,0,2,100,1,2,3000", 9), ("rec0,0,1,0.2,100.0,1.", 6)])
@@ -283,13 +370,25 @@ def test_rows_rejected_later_are_listed_and_labels_close_ranks(rfcx_folder):
         reject_rows(clips, dict.fromkeys(range(24), "cut short"), config=config, seed=0)
 
 
+ADDED = [(name, column) for name in ("folds.csv", "species.csv", "train_tp.csv") for column in ("line", "fault")]
+
+
 def test_reserved_columns_and_ragged_lines_of_other_tables_are_fatal(rfcx_folder):
     root = rfcx_folder()
     for name, text, message in (
+        ("folds.csv", "rec,site\nrec0,a\n", "lacks the column recording_id; it needs recording_id and has rec, site."),
+        ("folds.csv", "", "is empty; its first line must name the columns, recording_id among them."),
+        ("species.csv", "", "is empty; its first line must name the columns, species_id among them."),
         ("folds.csv", "recording_id,label\nrec0,1\n", "may not be called label"),
         ("folds.csv", "recording_id,fold\nrec0\n", "line 2: the line has 1 fields, the header 2"),
         ("species.csv", "species_id,name\n0,owl\n0,frog\n", "line 3: species_id stands there twice"),
+        (
+            "species.csv",
+            "species_id,code,Common_Name\n0,x,owl\n1,y,owl\n",
+            "line 3: the Common_Name owl stands there twice",
+        ),
         ("species.csv", "species_id,name\nowl,0\n", "line 2: species_id is not a whole number"),
+        *((name, f"recording_id,{column}\nrec0,1\n", f"called {column}, which is taken") for name, column in ADDED),
     ):
         (root / name).write_text(text)
         with pytest.raises(LabError, match=message):

@@ -22,7 +22,7 @@ from rfcx_lab.lab.answer import check_answer
 from rfcx_lab.lab.audit import say_audit
 from rfcx_lab.lab.checks import check_config
 from rfcx_lab.lab.ladder import climb_ladder
-from rfcx_lab.lab.study import audit_tables, prepare_study
+from rfcx_lab.lab.study import audit_tables, prepare_study, read_tables
 from rfcx_lab.lab.tracking import Tracker
 from tests import fakes
 from tests.conftest import compose_config
@@ -210,6 +210,22 @@ def test_bad_rows_of_tables_alone_are_rejected(rfcx_folder, tmp_path):
         audit_tables(on_folder(root, tmp_path / "runs"))
     assert "118 calls" in captured.get()
     assert "Rejected: 2 rows" in captured.get()
+
+
+@pytest.mark.parametrize(
+    ("window", "field", "value"),
+    [("fixed", "t_max", "inf"), ("crop", "t_max", "1e308"), ("crop", "t_max", "1e20"), ("crop", "t_min", "inf")],
+)
+def test_impossible_times_are_rejected_without_recordings(rfcx_folder, tmp_path, field, value, window):
+    root = rfcx_folder(recordings=12)
+    shutil.rmtree(root / "train")
+    table = pd.read_csv(root / "train_tp.csv", dtype=object)
+    table.loc[3, field] = value
+    table.to_csv(root / "train_tp.csv", index=False)
+    clips, _, audit = read_tables(on_folder(root, tmp_path / "runs", f"window={window}", "window.frames=60"))
+    assert clips.rejected[["line", "field"]].to_numpy().tolist() == [[5, field]]
+    assert len(clips.table) == 47
+    assert audit.status in ("amber", "red")
 
 
 @pytest.mark.parametrize("margin", [0, 1, -0.1])

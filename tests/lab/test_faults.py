@@ -24,8 +24,8 @@ import psutil
 import pytest
 import sqlalchemy
 
-from rfcx_lab.__main__ import STATUS, STOPPED
 from rfcx_lab.errors import LabError
+from rfcx_lab.interrupt import STATUS, STOPPED, STOPPING
 from rfcx_lab.lab import tracking_store
 from rfcx_lab.lab.ladder import climb_ladder
 from tests import fakes
@@ -388,6 +388,5 @@ def stop(runs: Path, send: Callable[[subprocess.Popen], None], *overrides: str, 
     send(process)
     _, errors = process.communicate(timeout=30)
     assert process.returncode == STATUS
-    assert set(errors.split("\n")) <= {STOPPED, ""}
-    assert STOPPED in errors
+    assert [line for line in errors.split("\n") if line] == [STOPPING, STOPPED]
     assert not psutil.wait_procs(family, timeout=20)[1]

@@ -44,6 +44,23 @@ def test_what_is_there_already_needs_no_worker(planted, diary):
     assert [curves.repeat for curves in fitted] == [spec.split.repeat for spec in study.fits]
 
 
+def test_fit_whose_record_is_damaged_is_said_and_made_again(planted, diary, capsys):
+    config = planted({}, "ladder.repeats=1")
+    study = prepare_study(config)
+    fitted = fitter_for(study, config).fit(study.fits)
+    record = study.store / study.fits[1].key / "fit.json"
+    whole = record.read_bytes()
+    for content in (b"", whole[:-9], b"\xff", b"[]", b"{}", whole.replace(b"val_loss", b"lost"), whole[1:]):
+        record.write_bytes(content)
+        diary.write_text("")
+        assert study.missing() == [study.fits[1]]
+        assert fitter_for(study, config).fit(study.fits) == fitted
+        assert record.read_bytes() == whole
+        said = capsys.readouterr().out
+        assert said.count(f"{record} is damaged: that fit counts as missing, and is made again.") == 1
+        assert len(diary.read_text().splitlines()) == 1
+
+
 def test_what_failed_is_told_and_tried_again_by_the_next_fitter_alone(planted, diary, capsys):
     config = planted({}, "ladder.repeats=1")
     study, shown = prepare_study(config), []

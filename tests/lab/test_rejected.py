@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+
 import pandas as pd
 import pytest
 
@@ -49,6 +52,18 @@ def test_rejected_rows_stand_in_the_verdict_and_in_a_file(damaged, tmp_path):
         assert data["rejected_by_field"] == {"recording_id": 2, "t_min": 1, "t_max": 1, "line": 1}
         written = pd.read_csv(output / "rejected.csv").to_dict("records")
         assert written == data["rejected_rows"]
+
+
+@pytest.mark.parametrize("sound", [True, False])
+def test_rejected_rows_of_an_audit_stand_in_its_files(damaged, tmp_path, sound):
+    if not sound:
+        shutil.rmtree(damaged / "train")
+    command.run(config_for(tmp_path, damaged, "audit.only=true"), tmp_path / "out")
+    data = json.loads((tmp_path / "out" / "audit.json").read_text())["data"]
+    found = [(row["line"], row["field"]) for row in data["rejected_rows"]]
+    assert found == (EXPECTED if sound else [(6, "t_min"), (98, "line")])
+    assert (data["rows"], data["rejected"]) == (97 - len(found), len(found))
+    assert pd.read_csv(tmp_path / "out" / "rejected.csv").to_dict("records") == data["rejected_rows"]
 
 
 def test_the_schema_holds_rejected_rows_to_their_form(damaged, tmp_path):

@@ -2,15 +2,19 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 
 import pytest
+from mlflow import MlflowClient
 
 from rfcx_lab.errors import LabError
 from rfcx_lab.lab.checks import check_config
+from rfcx_lab.lab.ladder import climb_ladder
 from rfcx_lab.lab.study import prepare_study
 from rfcx_lab.lab.tracking import Tracker
+from tests import fakes
 
 
 @pytest.fixture
@@ -68,3 +72,30 @@ def test_a_store_out_of_reach_is_said_before_features_are_computed(toy_config, t
 def test_what_is_no_address_is_said(toy_config, uri):
     with pytest.raises(LabError, match="must be an address, as sqlite:///"):
         check_config(toy_config(f"tracking.uri={uri}"))
+
+
+def test_password_of_a_store_is_kept_to_oneself_and_a_missing_driver_is_named(toy_config, monkeypatch):
+    """As SQLAlchemy asks for the driver; none of them is here, whatever else is installed."""
+    for driver in ("psycopg", "psycopg2"):
+        monkeypatch.setitem(sys.modules, driver, None)
+    config = toy_config("tracking.uri='postgresql://me:SEC@RET@127.0.0.1:1/lab?password=SECRET'")
+    with pytest.raises(LabError) as caught:
+        prepare_study(config)
+    said = str(caught.value)
+    assert "tracking.uri=postgresql://…@127.0.0.1:1/lab?password=… can't be used (psycopg" in said
+    assert "is not installed: install it with pip)" in said
+    assert "SEC" not in said
+
+
+def test_password_stands_in_no_file_and_no_parameter(toy_config, tmp_path):
+    secret = "postgresql://me:SECRET@host/lab"
+    config = toy_config("training.epochs=5", "ladder.repeats=2", "split.test_fraction=0.3", f"sweep.storage={secret}")
+    climb_ladder(config, tmp_path / "out", fit=fakes.fake_fit, command=[f"sweep.storage={secret}"])
+    client = MlflowClient(tracking_uri=config.tracking.uri)
+    experiment = client.get_experiment_by_name(config.tracking.experiment)
+    [run] = client.search_runs([experiment.experiment_id], "tags.level = 'study'")
+    assert run.data.params["sweep.storage"] == "postgresql://…@host/lab"
+    assert "postgresql://…@host/lab" in (tmp_path / "out" / "config.yaml").read_text()
+    assert "postgresql://…@host/lab" in (tmp_path / "out" / "report.html").read_text()
+    for path in (tmp_path / "runs" / "mlflow.db", *(tmp_path / "out").iterdir()):
+        assert b"SECRET" not in path.read_bytes(), path

@@ -2,12 +2,16 @@ from __future__ import annotations
 
 import signal
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 
 import pytest
 
+from rfcx_lab.interrupt import STATUS, STOPPED, STOPPING
 from rfcx_lab.lab import tracking_store
 from rfcx_lab.lab.tracking_store import check_unlocked, forgiving, ready_store
+from tests.conftest import ROOT
 
 
 def test_a_stop_waits_until_mlflow_is_done_unless_it_is_repeated():
@@ -21,6 +25,32 @@ def test_a_stop_waits_until_mlflow_is_done_unless_it_is_repeated():
         reached.append("nothing")
     assert reached == ["the end"]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.parametrize(
+    ("heard", "lines"),
+    [
+        ("with stops_waiting(): hit(); said('held')", [STOPPING, "held", "end"]),
+        ("with stops_waiting(): hit(); hit(); said('nothing')", [STOPPING, STOPPED]),
+        ("hit()", [STOPPING, "end"]),
+        ("try: hit()\n    finally:\n        with stops_waiting(): hit(); said('nothing')", [STOPPING, STOPPED]),
+    ],
+)
+def test_a_stop_is_said_at_once_and_a_second_one_ends_at_once(heard, lines):
+    """Within MLflow's work, and while what is open is being ended."""
+    code = (
+        "import os, signal\n"
+        "from rfcx_lab.interrupt import answer_with, stop\n"
+        "from rfcx_lab.lab.tracking_store import stops_waiting\n"
+        "def hit(): signal.raise_signal(signal.SIGINT)\n"
+        "def said(text): os.write(2, f'{text}\\n'.encode())\n"
+        "answer_with(stop)\n"
+        f"try:\n    {heard}\n"
+        "except KeyboardInterrupt: said('end')\n"
+    )
+    finished = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert [line for line in finished.stderr.splitlines() if line] == lines
+    assert finished.returncode == (STATUS if STOPPED in lines else 0)
 
 
 def test_a_store_that_can_t_be_filled_is_not_there(tmp_path):

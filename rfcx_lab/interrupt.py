@@ -1,0 +1,45 @@
+"""Ctrl-C, and a cluster's SIGTERM: what a command does on the first, and on a second.
+
+Nothing heavy is imported: a person may change their mind while libraries are still loading.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from types import FrameType
+
+STOPPING = "Stopping, which takes some seconds; a second Ctrl-C ends at once."
+STOPPED = "Stopped. Finished fits and features are kept: the same command goes on from here."
+STATUS = 130  # as shells report Ctrl-C
+_announced: list[bool] = []
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def answer_with(handler: Callable[[int, FrameType | None], None]) -> None:
+    """Let `handler` (`stop` or `leave`) answer both signals from now on."""
+    for each in SIGNALS:
+        signal.signal(each, handler)
+
+
+def stop(number: int, frame: FrameType | None) -> None:
+    """End the workers and the open runs, and then the process; at once if repeated."""
+    announce()
+    answer_with(leave)
+    raise KeyboardInterrupt
+
+
+def announce() -> None:
+    """Say, once, that the first signal was heard."""
+    if not _announced:
+        _announced.append(True)
+        os.write(2, f"\n{STOPPING}\n".encode())
+
+
+def leave(number: int, frame: FrameType | None) -> None:
+    """Wait for nothing: workers end when their driver is gone, and the next run mends what is open in MLflow."""
+    show_cursor = "\x1b[?25h" if sys.stdout.isatty() else ""
+    os.write(2, f"{show_cursor}\n{STOPPED}\n".encode())
+    os._exit(STATUS)
