@@ -10,7 +10,7 @@ from omegaconf.errors import InterpolationResolutionError
 
 from rfcx_lab.config import Config
 from rfcx_lab.errors import LabError
-from rfcx_lab.lab.checks import FOLDERS, check_config
+from rfcx_lab.lab.checks import FOLDERS, check_config, feature_warnings
 from rfcx_lab.refusals import explain
 from tests.conftest import ROOT, TOY, compose_config
 
@@ -64,3 +64,11 @@ def test_name_is_refused_before_hydra_makes_a_folder_of_it(tmp_path, name):
     with pytest.raises(InterpolationResolutionError) as caught:
         _ = composed.hydra.run.dir
     assert explain(caught.value, overrides, conf=ROOT / "conf").startswith(f"name='{name[:40]}")
+
+
+@pytest.mark.parametrize("f_min", [7999.0, 7999.9999999999])
+def test_features_whose_mel_bands_are_all_empty_are_refused(config, f_min):
+    features = replace(config.features, sample_rate=16000, f_min=f_min, f_max=None)
+    with pytest.raises(LabError, match=rf"features.f_min={f_min}: all \d+ mel bands from there to 8000 Hz are empty"):
+        feature_warnings(replace(config, features=features))
+    assert feature_warnings(replace(config, features=replace(features, f_min=100.0, n_fft=512, n_mels=100)))
