@@ -88,8 +88,8 @@ def empty_mel_bands(config: FeatureConfig) -> tuple[int, int]:
 
     if empty(config.n_fft) == config.n_mels:
         raise LabError(
-            f"features.f_min={config.f_min}: all {config.n_mels} mel bands from there to {edges[-1]:g} Hz are empty; lower "
-            "it, or raise features.f_max or features.n_fft."
+            f"features.f_min={config.f_min}: all {config.n_mels} mel bands from there to {edges[-1]:g} Hz are empty; "
+            "lower it, or raise features.f_max or features.n_fft."
         )
     mended = 1 << (config.n_fft - 1).bit_length()
     while empty(mended):
