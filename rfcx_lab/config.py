@@ -1,7 +1,7 @@
 """Every config schema. Hydra checks YAML and command line against these dataclasses.
 
-The values a study runs with stand in `conf/`; a default here is one that no YAML needs to state.
-Nothing heavy is imported: `--help` composes the config too.
+The values a study runs with stand in `conf/`; a default here is one that no YAML needs to state. Nothing heavy is
+imported: `--help` composes the config too.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from omegaconf import MISSING, OmegaConf
 
 from rfcx_lab.errors import LabError
-from rfcx_lab.files import check_place
+from rfcx_lab.files import check_name, check_place
 from rfcx_lab.verdict.config import OnsetConfig
 
 
@@ -240,11 +240,11 @@ def check_finite(node: Any, key: str = "") -> None:
 
 
 def register_schemas() -> None:
-    """Make the schemas known to Hydra, for the `defaults` lists in `conf/` to name, and `${place:…}`."""
+    """Make the schemas known to Hydra, for the `defaults` lists in `conf/` to name, and the resolvers."""
     from hydra.core.config_store import ConfigStore
 
     OmegaConf.register_new_resolver("place", check_place, replace=True)  # before Hydra makes its output folder
-
+    OmegaConf.register_new_resolver("plain", check_name, replace=True)
     store = ConfigStore.instance()
     for (group, name), node in SCHEMAS.items():
         store.store(group=group, name=name, node=node)

@@ -17,6 +17,7 @@ from rfcx_lab.errors import LabError
 
 _BESIDE = re.compile(r"\..+\.[0-9a-f]{8}(-journal)?")  # what `_beside` makes, and SQLite next to it
 _STALE_SECONDS = 3600.0  # what is written beside is there for seconds; older, and its process was killed
+_LONGEST_NAME, _SHOWN = 150, 40  # bytes, and characters that a sentence shows: files have 255, and endings
 _MARKS = "?#%"  # what has a meaning of its own in a URL
 _FULL = tuple(os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT))
 _FULL_DATABASE = "database or disk is full"  # SQLite
@@ -130,6 +131,18 @@ def check_place(runs_dir: str) -> str:
     if mark is not None:
         raise LabError(f"runs_dir={runs_dir}: no address of a database can hold its {mark}; choose another folder.")
     return runs_dir
+
+
+def check_name(text: str, key: str = "name") -> str:
+    """`text` as it stands; LabError, naming `key`, where no folder can be called so."""
+    plain = text.strip() not in {"", ".", ".."} and not set(text) & {"/", "\\", "\0"} and text.isprintable()
+    if not plain or len(text.encode()) > _LONGEST_NAME:
+        shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+        raise LabError(
+            f"{key}={shown!r}: must be a plain name, fit for a folder, of at most {_LONGEST_NAME} bytes and without "
+            "slashes."
+        )
+    return text
 
 
 def _beside(path: Path) -> Path:

@@ -221,7 +221,7 @@ def _first(error: BaseException, kind: type[E]) -> E | None:
     """The first of that kind among `error` and what it came from."""
     found: BaseException | None = error
     while found is not None and not isinstance(found, kind):
-        found = found.__cause__
+        found = found.__cause__ or found.__context__
     return found
 
 

@@ -60,7 +60,7 @@ def join_folds(clips: pd.DataFrame, root: Path) -> pd.DataFrame:
     if "recording_id" not in folds:
         raise LabError(_lacks(path, "recording_id", folds, needs=needs))
     for column in _RESERVED:
-        _check_free(column, list(folds), path)
+        _check_free(column, [str(name) for name in folds], path)
     folds["recording_id"] = folds["recording_id"].fillna("")
     extra = [column for column in folds if column not in clips]
     if folds.empty:

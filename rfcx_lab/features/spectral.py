@@ -72,7 +72,11 @@ def pad_or_cut(frames: Frames, count: int) -> Frames:
 
 
 def empty_mel_bands(config: FeatureConfig) -> tuple[int, int]:
-    """How many mel bands catch no frequency of the FFT, and the smallest power of two as `n_fft` that leaves none."""
+    """How many mel bands catch no frequency of the FFT, and the smallest power of two as `n_fft` that leaves none.
+
+    Raises:
+        LabError: all are.
+    """
     from librosa import mel_frequencies
 
     edges = mel_frequencies(config.n_mels + 2, fmin=config.f_min, fmax=config.f_max or config.sample_rate / 2)
@@ -82,6 +86,11 @@ def empty_mel_bands(config: FeatureConfig) -> tuple[int, int]:
         first = (np.floor(edges[:-2] / step) + 1) * step  # of the FFT's frequencies, the first one inside each band
         return int((first >= edges[2:]).sum())
 
+    if empty(config.n_fft) == config.n_mels:
+        raise LabError(
+            f"features.f_min={config.f_min}: all {config.n_mels} mel bands from there to {edges[-1]:g} Hz are empty; "
+            "lower it, or raise features.f_max or features.n_fft."
+        )
     mended = 1 << (config.n_fft - 1).bit_length()
     while empty(mended):
         mended *= 2

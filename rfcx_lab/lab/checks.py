@@ -9,7 +9,7 @@ from textwrap import shorten
 from rfcx_lab.config import Config, RungConfig, check_finite
 from rfcx_lab.errors import LabError, hide_password
 from rfcx_lab.features.spectral import check_features, empty_mel_bands
-from rfcx_lab.files import check_place
+from rfcx_lab.files import check_name, check_place
 from rfcx_lab.model.rung import check_rungs
 from rfcx_lab.verdict import JudgeConfig
 from rfcx_lab.verdict.looks import Look, plan_looks
@@ -47,8 +47,7 @@ def check_config(config: Config) -> list[RungConfig]:
         if value < 1:
             raise LabError(f"{key}={value}: must be 1 or more.")
     for key, text in (("name", config.name), ("tracking.experiment", config.tracking.experiment)):
-        if not text.strip() or Path(text).name != text or not text.isprintable():
-            raise LabError(f"{key}={text!r}: must be a plain name, fit for a folder.")
+        check_name(text, key)
     if not training.learning_rate > 0:
         raise LabError(f"training.learning_rate={training.learning_rate}: must be above 0.")
     if config.seed < 0:

@@ -69,12 +69,12 @@ def stops_waiting() -> Iterator[None]:
     waiting: list[int] = []
 
     def hold(number: int, frame: FrameType | None) -> None:
-        if waiting and before[number] is stop:
+        if waiting and before[signal.Signals(number)] is stop:
             leave(number, frame)
-        if waiting or before[number] is leave:
+        if waiting or before[signal.Signals(number)] is leave:
             restore()
             signal.raise_signal(number)
-        if before[number] is stop:
+        if before[signal.Signals(number)] is stop:
             announce()
         waiting.append(number)
 

@@ -106,9 +106,8 @@ def _recommend(choice: Recommendation) -> str:
 def _tell_remedy(effect: RemedyEffect) -> str:
     """Say what a remedy changes, with the adjusted p-values."""
     parts = []
-    if effect.onset_shift_p is not None:
-        shift = "shift beyond the budget" if effect.onset_shift is None else f"{effect.onset_shift[0]:+g} epochs"
-        parts.append(f"onset {shift} (p {_p(effect.onset_shift_p)})")
+    if effect.onset_shift is not None and effect.onset_shift_p is not None:  # none: its median is beyond the budget
+        parts.append(f"onset {effect.onset_shift[0]:+g} epochs (p {_p(effect.onset_shift_p)})")
     if effect.final_loss_ratio is not None and effect.final_loss_p is not None:
         change = 100 * (effect.final_loss_ratio[0] - 1)
         parts.append(f"final loss {change:+.0f} % (p {_p(effect.final_loss_p)})")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from scipy import stats
 
 from rfcx_lab.verdict import LadderVerdict, RungInfo, judge_ladder
 from rfcx_lab.verdict.intervals import holm, mean_p_value
+from rfcx_lab.verdict.sentence import _tell_remedy
 from tests.verdict import synthetic
 from tests.verdict.synthetic import Truth
 
@@ -85,3 +87,16 @@ def test_what_never_learns_has_gained_no_epochs() -> None:
 def test_two_repeats_give_no_p_value() -> None:
     effect = with_remedies(Truth(rise=0.2, onset=25), repeats=2).remedies[0]
     assert (effect.onset_shift_p, effect.final_loss_p) == (None, None)
+
+
+@pytest.mark.parametrize(("shift", "said"), [((4.0, 2.0, 6.0), "onset +4 epochs (p = 0.02), "), (None, "")])
+def test_a_shift_of_the_onset_that_is_not_known_is_left_out_of_the_sentence(shift, said):
+    effect = SimpleNamespace(
+        name="+ Dropout",
+        against="LSTM",
+        onset_shift=shift,
+        onset_shift_p=0.02,
+        final_loss_ratio=(0.9, 0.8, 1.0),
+        final_loss_p=0.5,
+    )
+    assert _tell_remedy(effect) == f"+ Dropout against LSTM: {said}final loss -10 % (p = 0.5)."
