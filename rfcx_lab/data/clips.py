@@ -13,7 +13,16 @@ from numpy.typing import NDArray
 
 from rfcx_lab.config import DataConfig
 from rfcx_lab.data.recordings import Recording, find_recording
-from rfcx_lab.data.tables import OPTIONAL, REQUIRED, first_gap, join_folds, read_clip_table, read_species_names, whole
+from rfcx_lab.data.tables import (
+    FOLDS_REMEDY,
+    OPTIONAL,
+    REQUIRED,
+    first_gap,
+    join_folds,
+    read_clip_table,
+    read_species_names,
+    whole,
+)
 from rfcx_lab.errors import LabError
 
 _END_TOLERANCE = 0.01  # seconds a box may reach beyond its recording: the tables round
@@ -100,7 +109,9 @@ def load_clips(root: Path, config: DataConfig, *, seed: int, sound: bool = True)
     wanted = table["recording_id"].unique() if sound else ()
     found = {name: find_recording(root / "train", name) for name in wanted}
     recordings = {name: r for name, r in found.items() if isinstance(r, Recording)}
-    return _keep_usable(table, recordings, _rejections(table, found), root=root, config=config, seed=seed)
+    rejected = _rejections(table, found)
+    _check_listed(table, rejected, root)
+    return _keep_usable(table, recordings, rejected, root=root, config=config, seed=seed)
 
 
 def reject_rows(clips: Clips, faults: Mapping[int, str], *, config: DataConfig, seed: int) -> Clips:
@@ -161,12 +172,10 @@ def _rejections(table: pd.DataFrame, found: Mapping[str, Recording | str]) -> pd
     seconds = table["recording_id"].map(lambda name: getattr(found.get(name), "seconds", np.nan))
     unreadable = table["recording_id"].map(lambda name: found[name] if isinstance(found.get(name), str) else None)
     end = " lies beyond the end of the recording at " + seconds.map("{:.2f} s".format)
-    unlisted = table.get("unlisted", pd.Series(False, index=table.index))
     faults: Sequence[tuple[str, pd.Series, str | pd.Series]] = (
         ("line", table["fault"].notna(), table["fault"]),
         ("recording_id", unreadable.notna(), unreadable),
         ("recording_id", table["recording_id"] == "", "recording_id is empty"),
-        ("recording_id", unlisted, table["recording_id"].str[:_LONGEST_ID] + " has no line in folds.csv"),
         ("species_id", ~whole(table["species_id"]), "species_id is not a whole number"),
         ("t_min", table["t_min"].isna(), "t_min is not a number"),
         ("t_max", table["t_max"].isna(), "t_max is not a number"),
@@ -185,6 +194,19 @@ def _rejections(table: pd.DataFrame, found: Mapping[str, Recording | str]) -> pd
             rows.append((table["line"][i], table["recording_id"][i], field, phrase))
             seen[i] = True
     return pd.DataFrame(sorted(rows), columns=["line", "recording_id", "field", "reason"])
+
+
+def _check_listed(table: pd.DataFrame, rejected: pd.DataFrame, root: Path) -> None:
+    """A usable row needs its line of folds.csv: a group left open could stand on two sides of a split."""
+    if "unlisted" not in table:
+        return
+    open_rows = table[table["unlisted"] & ~table["line"].isin(rejected["line"])]
+    if len(open_rows):
+        first = open_rows.iloc[0]
+        raise LabError(
+            f"{root / 'folds.csv'} has no line for recording {first['recording_id'][:_LONGEST_ID]}, which line "
+            f"{first['line']} of train_tp.csv names; {FOLDS_REMEDY}"
+        )
 
 
 def _check_rejections(rejected: pd.DataFrame, config: DataConfig, *, rows: int, path: Path) -> None:

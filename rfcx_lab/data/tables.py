@@ -18,7 +18,7 @@ _RESERVED = ("label", "unlisted")  # and to every table of clips
 _NAMES = ("name", "species_name", "common_name", "species", "scientific_name")  # of a species, the best one first
 _FEW = 8  # column names told in a sentence
 _LONGEST = 60  # characters of a value there
-_FOLDS_REMEDY = "it must hold one line per recording, or the lines of train_tp.csv in their order."
+FOLDS_REMEDY = "it must hold one line per recording, or the lines of train_tp.csv in their order."
 
 
 def read_clip_table(root: Path) -> pd.DataFrame:
@@ -64,7 +64,7 @@ def join_folds(clips: pd.DataFrame, root: Path) -> pd.DataFrame:
     folds["recording_id"] = folds["recording_id"].fillna("")
     extra = [column for column in folds if column not in clips]
     if folds.empty:
-        raise LabError(f"{path} holds a header but no row; {_FOLDS_REMEDY}")
+        raise LabError(f"{path} holds a header but no row; {FOLDS_REMEDY}")
     if not folds["recording_id"].is_unique and _is_by_row(clips, folds):
         _check_aligned(clips, folds, path)
         return pd.concat([clips, folds[extra]], axis=1)
@@ -127,7 +127,7 @@ def _check_once(folds: pd.DataFrame, path: Path) -> None:
         if fault.any():
             first = folds[fault].iloc[0]
             what = why.format(_cut(first["recording_id"]))
-            raise LabError(f"{path}, line {first[_LINE]}: {what}; {_FOLDS_REMEDY}")
+            raise LabError(f"{path}, line {first[_LINE]}: {what}; {FOLDS_REMEDY}")
 
 
 def _check_aligned(clips: pd.DataFrame, folds: pd.DataFrame, path: Path) -> None:
@@ -140,9 +140,9 @@ def _check_aligned(clips: pd.DataFrame, folds: pd.DataFrame, path: Path) -> None
     if found:
         i, column = min(found, key=lambda pair: pair[0])
         both = f"is {_cut(theirs[column][i])}, and {_cut(ours[column][i])} in line {ours[_LINE][i]} of train_tp.csv"
-        raise LabError(f"{path}, line {theirs[_LINE][i]}: {column} {both}; {_FOLDS_REMEDY}")
+        raise LabError(f"{path}, line {theirs[_LINE][i]}: {column} {both}; {FOLDS_REMEDY}")
     if len(folds) != len(clips):
-        raise LabError(f"{path} holds {len(folds)} rows, train_tp.csv {len(clips)}; {_FOLDS_REMEDY}")
+        raise LabError(f"{path} holds {len(folds)} rows, train_tp.csv {len(clips)}; {FOLDS_REMEDY}")
 
 
 def _numbers(column: pd.Series) -> pd.Series:

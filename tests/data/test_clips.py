@@ -192,19 +192,20 @@ def test_folds_per_recording_or_per_line(rfcx_folder):
         load(root).groups("site")
 
 
-def test_row_whose_recording_has_no_line_in_folds_is_rejected(rfcx_folder):
+def test_recording_without_a_line_in_folds_is_fatal_unless_its_rows_are_rejected_anyway(rfcx_folder):
     root = rfcx_folder()
     (root / "folds.csv").write_text("recording_id,site\n" + "".join(f"rec{i},s{i}\n" for i in range(6)))
     rewrite(root, lambda text: text.replace("rec1,", "rec01,", 1))
-    alone = "rec01 has no line in folds.csv"
-    for sound, reason in ((True, "no file rec01.flac or rec01.wav in train"), (False, alone)):
-        clips = load_clips(root, DataConfig(kind="rfcx"), seed=0, sound=sound)
-        [row] = clips.rejected.to_dict("records")
-        assert row == {"line": 6, "recording_id": "rec01", "field": "recording_id", "reason": reason}
-        assert clips.groups("site").tolist() == [f"s{i}" for i in range(6) for _ in range(4 - (i == 1))]
-        assert "unlisted" not in clips.table
+    clips = load(root)
+    [row] = clips.rejected.to_dict("records")
+    reason = "no file rec01.flac or rec01.wav in train"
+    assert row == {"line": 6, "recording_id": "rec01", "field": "recording_id", "reason": reason}
+    assert clips.groups("site").tolist() == [f"s{i}" for i in range(6) for _ in range(4 - (i == 1))]
+    assert "unlisted" not in clips.table
+    with pytest.raises(LabError, match=r"folds\.csv has no line for recording rec01, which line 6 of train_tp\.csv names"):
+        load_clips(root, DataConfig(kind="rfcx"), seed=0, sound=False)
     (root / "folds.csv").write_text("recording_id,site\n" + "".join(f"rec{i},s{i}\n" for i in range(5)))
-    with pytest.raises(RejectionError, match=r"5 of 24 rows .* line 22 \(rec5 has no line in folds.csv\)"):
+    with pytest.raises(LabError, match=r"no line for recording rec5, which line 22 of train_tp\.csv names; it must hold"):
         load(root)
 
 
