@@ -202,10 +202,14 @@ def test_recording_without_a_line_in_folds_is_fatal_unless_its_rows_are_rejected
     assert row == {"line": 6, "recording_id": "rec01", "field": "recording_id", "reason": reason}
     assert clips.groups("site").tolist() == [f"s{i}" for i in range(6) for _ in range(4 - (i == 1))]
     assert "unlisted" not in clips.table
-    with pytest.raises(LabError, match=r"folds\.csv has no line for recording rec01, which line 6 of train_tp\.csv names"):
+    with pytest.raises(
+        LabError, match=r"folds\.csv has no line for recording rec01, which line 6 of train_tp\.csv names"
+    ):
         load_clips(root, DataConfig(kind="rfcx"), seed=0, sound=False)
     (root / "folds.csv").write_text("recording_id,site\n" + "".join(f"rec{i},s{i}\n" for i in range(5)))
-    with pytest.raises(LabError, match=r"no line for recording rec5, which line 22 of train_tp\.csv names; it must hold"):
+    with pytest.raises(
+        LabError, match=r"no line for recording rec5, which line 22 of train_tp\.csv names; it must hold"
+    ):
         load(root)
 
 
