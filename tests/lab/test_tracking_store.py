@@ -14,7 +14,15 @@ from rfcx_lab.lab.tracking_store import check_unlocked, forgiving, ready_store
 from tests.conftest import ROOT
 
 
-def test_a_stop_waits_until_mlflow_is_done_unless_it_is_repeated():
+@pytest.fixture
+def ctrl_c():
+    """Python's own answer to Ctrl-C, which a process that runs tests for another one ignores."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_stop_waits_until_mlflow_is_done_unless_it_is_repeated(ctrl_c):
     reached = []
     with pytest.raises(KeyboardInterrupt), forgiving():
         signal.raise_signal(signal.SIGINT)
