@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rfcx_lab.help import ASKED, describe
-from rfcx_lab.interrupt import STATUS, STOPPED, answer_with, leave, stop
+from rfcx_lab.interrupt import STATUS, STOPPED, answer_with, leave, stop, was_heard
 
 if TYPE_CHECKING:  # Hydra takes a second to import, in which Ctrl-C has to be answered already
     from omegaconf import DictConfig
@@ -65,6 +65,8 @@ if __name__ == "__main__":
         sys.exit()
     try:
         main_in_sentences()
+        if was_heard():  # and lost: Python drops an exception that is raised amid a destructor or a callback
+            raise KeyboardInterrupt
     except KeyboardInterrupt:
         print(STOPPED, file=sys.stderr)
         sys.exit(STATUS)

@@ -38,6 +38,11 @@ def announce() -> None:
         os.write(2, f"\n{STOPPING}\n".encode())
 
 
+def was_heard() -> bool:
+    """Whether a first signal was answered."""
+    return bool(_announced)
+
+
 def leave(number: int, frame: FrameType | None) -> None:
     """Wait for nothing: workers end when their driver is gone, and the next run mends what is open in MLflow."""
     show_cursor = "\x1b[?25h" if sys.stdout.isatty() else ""

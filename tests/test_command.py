@@ -150,6 +150,21 @@ def test_stopped_while_libraries_are_still_loading(library, number, tmp_path):
     assert (stopped.returncode, stopped.stderr.strip(), stopped.stdout) == (STATUS, STOPPED, "")
 
 
+def test_a_stop_that_python_dropped_is_answered_at_the_end(tmp_path):
+    code = (
+        "import runpy, signal, sys\n"
+        "from rfcx_lab.lab import command\n"
+        "class Gone:\n    def __del__(self): signal.raise_signal(signal.SIGINT)\n"
+        "command.run = lambda config, output, command=(): Gone() and None\n"
+        f"sys.argv[1:] = ['+experiment=smoke', 'runs_dir={tmp_path}']\n"
+        "runpy.run_module('rfcx_lab', run_name='__main__', alter_sys=True)\n"
+    )
+    finished = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    said = [line for line in finished.stderr.splitlines() if line]
+    assert (said[0], said[-1], finished.returncode) == (STOPPING, STOPPED, STATUS)
+    assert "Exception ignored" in finished.stderr
+
+
 def test_runs_from_another_folder(tmp_path):
     """The package is found there if it is installed; its config is its own, and results go where the user stands."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
