@@ -114,11 +114,6 @@ def prepare_study(config: Config, *, mapper: Mapper = map) -> Study:
     return Study(**vars(layout), audit=audit)
 
 
-def audit_tables(config: Config) -> Audit:
-    """The audit of `read_tables`."""
-    return read_tables(config)[2]
-
-
 def read_tables(config: Config) -> tuple[Clips, list[Split], Audit]:
     """A folder whose recordings are not there: its rows, their splits, and what an audit finds in the tables alone.
 

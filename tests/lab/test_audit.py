@@ -22,7 +22,7 @@ from rfcx_lab.lab.answer import check_answer
 from rfcx_lab.lab.audit import say_audit
 from rfcx_lab.lab.checks import check_config
 from rfcx_lab.lab.ladder import climb_ladder
-from rfcx_lab.lab.study import audit_tables, prepare_study, read_tables
+from rfcx_lab.lab.study import prepare_study, read_tables
 from rfcx_lab.lab.tracking import Tracker
 from tests import fakes
 from tests.conftest import compose_config
@@ -193,7 +193,7 @@ def test_tables_alone_give_what_they_give_with_sound(rfcx_folder, tmp_path):
     config = on_folder(root, tmp_path / "runs", "window=crop", "window.frames=60")
     with_sound = prepare_study(config).audit
     shutil.rmtree(root / "train")
-    alone = audit_tables(config)
+    alone = read_tables(config)[2]
     for name in ("box_seconds", "visible_frames", "recording"):
         assert signal(alone, name) == signal(with_sound, name)
     assert signal(alone, "duplicate_windows").status == "amber"
@@ -207,7 +207,7 @@ def test_bad_rows_of_tables_alone_are_rejected(rfcx_folder, tmp_path):
     table.loc[0, "t_max"], table.loc[1, "recording_id"] = "soon", ""
     table.to_csv(root / "train_tp.csv", index=False)
     with console().capture() as captured:
-        audit_tables(on_folder(root, tmp_path / "runs"))
+        read_tables(on_folder(root, tmp_path / "runs"))
     assert "118 calls" in captured.get()
     assert "Rejected: 2 rows" in captured.get()
 
