@@ -147,7 +147,9 @@ def test_curves_are_drawn_and_can_be_read(report, study, tmp_path):
     for chart in charts.all():
         assert colours(chart.locator("canvas"), tmp_path) > 50
     report.page.locator("details.values summary").nth(1).click()
-    shown = report.page.locator("details.values table").first.locator("tbody tr").nth(6).locator("td").all_inner_texts()
+    row = report.page.locator("details.values table").first.locator("tbody tr").nth(6)
+    row.wait_for()  # the table is written once the browser has told that it was opened
+    shown = row.locator("td").all_inner_texts()
     losses = [fit.val_loss[6] for fit in read_record(study / "curves.csv.gz").curves["LSTM 32"]]
     assert shown[0] == "7"
     assert shown[2] == f"{np.mean(losses):.3f} ({min(losses):.3f} to {max(losses):.3f})"
