@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from calibration_cases import Case, model_rung
 from calibration_tables import interval_row, judge_share
-from calibration_trials import LOOKS, Bracket, Claim, _first_established, try_ladder, try_rung
+from calibration_trials import LOOKS, Bracket, Claim, _first_established, try_curve, try_ladder, try_rung
+from known_families import draw_known
 from known_truth import KnownLadder, KnownRung, Noise, Spread
 from onset_families import draw_families
 from onset_rules import Ruling, final_rise, patience
@@ -205,3 +206,11 @@ def test_detector_tells_the_labelled_curves(labelled):
 )
 def test_what_could_stand_in_for_the_detector_does_not_tell_them(labelled, rule):
     assert score(labelled, rule) < 0.9
+
+
+def test_onset_of_a_steep_turn_in_a_long_budget_is_not_shifted_by_the_smoothing():
+    """The window that finds the trough is eleven epochs wide in 100, and puts such onsets three epochs too late."""
+    recorded = fit_records(correlation=0.25)
+    curves = [curve for curve in draw_known(100, recorded, epochs=100, seed=3) if curve.family == "as on record"]
+    errors = [trial.error for trial in map(try_curve, curves) if trial.said is not None]
+    assert len(errors) > 70 and np.median(np.abs(errors)) <= 2
