@@ -16,7 +16,7 @@ from known_truth import NADEAU_BENGIO, KnownDraw
 
 from rfcx_lab.verdict import JudgeConfig, LadderVerdict, OnsetConfig, Verdict, find_onset, judge_ladder, rungs
 from rfcx_lab.verdict.intervals import OpenInterval
-from rfcx_lab.verdict.looks import Look, plan_looks
+from rfcx_lab.verdict.looks import Look, is_settled, plan_looks
 from rfcx_lab.verdict.onset import Values
 
 REPEATS = (4, 6, 8, 12)
@@ -89,7 +89,7 @@ class LadderTrial:
     """One simulated ladder, judged in several ways."""
 
     fixed: dict[int, Claim]  # at the full level, by number of repeats
-    looked: Claim | None  # with planned looks, at the first that established something or at the last
+    looked: Claim | None  # with planned looks, at the one a ladder stops at (`is_settled`), or the last
     peeked: Claim | None  # the same looks, each at the full level: what they are planned for
 
 
@@ -115,16 +115,25 @@ def try_ladder(
     most = max([*repeats, *(look.repeats for look in looks)])
     drawn = case.ladder.draw(generator(case, seed=seed, index=index), most)
 
-    def claim(count: int, alpha: float = FULL) -> Claim:
-        verdict = judge(case, drawn, repeats=count, alpha=alpha)
+    def look_at(count: int, alpha: float = FULL) -> LadderVerdict:
+        return judge(case, drawn, repeats=count, alpha=alpha)
+
+    def claim(verdict: LadderVerdict, count: int) -> Claim:
         point = verdict.begins_to_overfit.trained_to_the_end
         at_best = case.is_false_at_best([rung.state_at_best for rung in verdict.rungs])
         return Claim(point.bound, point.index, point.established, case.truth, count, at_best)
 
     with _each_onset_once():
-        fixed = {count: claim(count) for count in repeats}
-        looked = _first_established([claim(look.repeats, look.alpha) for look in looks])
-        peeked = _first_established([fixed.get(look.repeats) or claim(look.repeats) for look in looks])
+        fixed = {count: claim(look_at(count), count) for count in repeats}
+        looked = None
+        for look in looks:
+            verdict = look_at(look.repeats, look.alpha)
+            looked = claim(verdict, look.repeats)
+            if is_settled(verdict, first=look == looks[0]):
+                break
+        peeked = _first_established(
+            [fixed.get(look.repeats) or claim(look_at(look.repeats), look.repeats) for look in looks]
+        )
     return LadderTrial(fixed, looked, peeked)
 
 

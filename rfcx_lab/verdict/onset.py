@@ -48,7 +48,8 @@ class Verdict:
 class _Levels:
     """The smoothed validation curve in short; differences in the metric's unit."""
 
-    minimum_epoch: int  # 1-based, last minimiser
+    trough_epoch: int  # 1-based, last minimiser of the level
+    minimum_epoch: int  # the same, located more narrowly
     rise: float  # last - minimum
     sustained_rise: float  # the same for the lowest of the last epochs
     late_improvement: float  # a quarter of the epochs ago - minimum
@@ -143,16 +144,33 @@ def _measure(validation: Series, *, persistence: int, config: OnsetConfig) -> _L
     epochs = len(validation)
     window = smoothing_window(epochs, share=config.smoothing)
     level = smooth(validation, window=window)
-    minimum = epochs - 1 - int(np.argmin(level[::-1]))
+    trough = _last_lowest(level)
     quarter_ago = max(0, epochs - 1 - max(config.persistence, epochs // 4))
-    lowest = float(level[minimum])
+    lowest = float(level[trough])
     return _Levels(
-        minimum_epoch=minimum + 1,
+        trough_epoch=trough + 1,
+        minimum_epoch=_locate_minimum(validation, near=trough, window=window) + 1,
         rise=float(level[-1]) - lowest,
         sustained_rise=float(level[-max(window, persistence) :].min()) - lowest,
         late_improvement=float(level[quarter_ago]) - lowest,
         window=window,
     )
+
+
+def _locate_minimum(validation: Series, *, near: int, window: int) -> int:
+    """Find where in the trough around `near` the minimum stands.
+
+    A running mean shifts a minimum to its flatter side, after a steep descent by up to half the mean's width. To find
+    the trough it takes the whole width; to find the place in it half of that does, and shifts it half as far.
+    """
+    half = window // 2
+    first = max(near - half, 0)
+    narrow = smooth(validation, window=max(2 * (half // 2) + 1, 3))
+    return first + _last_lowest(narrow[first : near + half + 1])
+
+
+def _last_lowest(level: Series) -> int:
+    return len(level) - 1 - int(np.argmin(level[::-1]))
 
 
 def _decide(
@@ -205,7 +223,7 @@ def _describe_overfit(track: RiseTrack, levels: _Levels) -> str:
 
 def _is_still_improving(track: RiseTrack, levels: _Levels, *, epochs: int, config: OnsetConfig) -> bool:
     """Whether the best stands at the end and is credibly better than a quarter of the epochs ago."""
-    near_end = epochs - levels.minimum_epoch < max(config.persistence, epochs // 10)
+    near_end = epochs - levels.trough_epoch < max(config.persistence, epochs // 10)
     error = track.noise * math.sqrt(2 / levels.window)
     return near_end and levels.late_improvement > max(config.min_improvement * track.height, 2 * error)
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from calibration_cases import Case, model_rung
 from calibration_tables import interval_row, judge_share
-from calibration_trials import Bracket, Claim, _first_established, try_rung
+from calibration_trials import LOOKS, Bracket, Claim, _first_established, try_curve, try_ladder, try_rung
+from known_families import draw_known
 from known_truth import KnownLadder, KnownRung, Noise, Spread
 from onset_families import draw_families
 from onset_rules import Ruling, final_rise, patience
@@ -70,6 +71,16 @@ def test_looks_stop_at_the_first_that_establishes_something():
     claims = [Claim("none", None, False, 1, 4), Claim("exact", 1, True, 1, 8), Claim("exact", 2, True, 1, 12)]
     assert _first_established(claims).repeats == 8
     assert _first_established(claims[:1]).repeats == 4
+
+
+def test_planned_looks_stop_as_a_ladder_does_also_where_more_repeats_would_not_settle_it():
+    recorded = fit_records(correlation=0.25)
+    rung = model_rung(recorded, "LSTM 128", rise=math.log(1.05))
+    trials = [try_ladder(Case("on the margin", KnownLadder((rung,))), seed=0, index=index) for index in range(12)]
+    given_up = [trial.looked for trial in trials if trial.looked.repeats == LOOKS[1].repeats]
+    assert any(not claim.established for claim in given_up)
+    assert all(trial.looked.established for trial in trials if trial.looked.repeats == LOOKS[0].repeats)
+    assert all(trial.peeked.established or trial.peeked.repeats == LOOKS[-1].repeats for trial in trials)
 
 
 def test_aims_are_missed_only_beyond_chance():
@@ -195,3 +206,11 @@ def test_detector_tells_the_labelled_curves(labelled):
 )
 def test_what_could_stand_in_for_the_detector_does_not_tell_them(labelled, rule):
     assert score(labelled, rule) < 0.9
+
+
+def test_onset_of_a_steep_turn_in_a_long_budget_is_not_shifted_by_the_smoothing():
+    """The window that finds the trough is eleven epochs wide in 100, and puts such onsets three epochs too late."""
+    recorded = fit_records(correlation=0.25)
+    curves = [curve for curve in draw_known(100, recorded, epochs=100, seed=3) if curve.family == "as on record"]
+    errors = [trial.error for trial in map(try_curve, curves) if trial.said is not None]
+    assert len(errors) > 70 and np.median(np.abs(errors)) <= 2

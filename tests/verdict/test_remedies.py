@@ -57,8 +57,8 @@ def test_later_onset_and_lower_loss_are_shown_at_six_repeats() -> None:
     verdict = with_remedies(Truth(rise=0.2, onset=25), STACK)
     gain, none = verdict.remedies
     assert gain.onset_shift is not None and gain.onset_shift[0] == pytest.approx(13, abs=4)
-    assert gain.onset_shift_p is not None and gain.onset_shift_p < 0.01
-    assert gain.final_loss_p is not None and gain.final_loss_p < 0.01
+    assert gain.onset_shift_p is not None and gain.onset_shift_p < 0.05
+    assert gain.final_loss_p is not None and gain.final_loss_p < 0.05
     assert none.onset_shift_p is not None and none.onset_shift_p > 0.05
     assert none.final_loss_p is not None and none.final_loss_p > 0.05
     assert "remedy 0 against stack: onset +1" in verdict.answer
