@@ -11,11 +11,11 @@ from __future__ import annotations
 import hashlib
 import platform
 import threading
-import time
 import uuid
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
+from time import monotonic as _now
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -128,7 +128,7 @@ class Claims:
         """See which drivers there are, and whose number has changed."""
         if not self.several:
             return
-        attributes, now = self._study._storage.get_study_system_attrs(self._study._study_id), time.monotonic()
+        attributes, now = self._study._storage.get_study_system_attrs(self._study._study_id), _now()
         beats = {key.removeprefix(_BEAT): beat for key, beat in attributes.items() if key.startswith(_BEAT)}
         before = self._seen
         self._seen = {
@@ -144,7 +144,7 @@ class Claims:
         if driver not in self._seen:  # not looked for yet
             return True
         beat, since = self._seen[driver]
-        return beat is not None and time.monotonic() - since <= _DEAD_AFTER * beat[1]
+        return beat is not None and _now() - since <= _DEAD_AFTER * beat[1]
 
     def _claim(self, trial_id: int) -> None:
         self._study._storage.set_trial_system_attr(trial_id, _DRIVER, self._driver)

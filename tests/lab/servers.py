@@ -17,18 +17,17 @@ from pathlib import Path
 import psycopg
 import pytest
 
-PASSWORD = "s3cret"  # noqa: S105
+PASSWORD = "s3cret"
 _USER, _LOGIN = "lab", "postgres"  # of the database; of the system, where root may not run a server
 
 
 def find_postgres() -> Path:
     """Where its programs are; Debian keeps them from the search path. The test that asks is skipped without them."""
-    found = shutil.which("pg_ctl")
-    folders = [*sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True), *([Path(found).parent] if found else [])]
-    folder = next((folder for folder in folders if (folder / "initdb").exists()), None)
-    if folder is None:
+    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    found = [*installed, *map(Path, filter(None, [shutil.which("initdb")]))]
+    if not found:
         pytest.skip("PostgreSQL is not installed")
-    return folder
+    return found[0].parent
 
 
 def free_port() -> int:

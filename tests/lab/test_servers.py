@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import optuna
+import psutil
 import pytest
 from optuna.storages import JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
@@ -28,7 +29,7 @@ from rfcx_lab.lab.sweep_plan import plan_sweep
 from rfcx_lab.lab.trial_store import open_study
 from tests import fakes
 from tests.conftest import ROOT, TOY, compose_config
-from tests.lab.driver import Moment, done, said, start_driver
+from tests.lab.driver import Moment, said, start_driver
 from tests.lab.outcome import assert_view_is_whole, runs_of
 from tests.lab.servers import PASSWORD, MlflowServer, Postgres
 from tests.test_command import command
@@ -140,6 +141,11 @@ def begun(diary: Path) -> list[str]:
     return diary.read_text().splitlines() if diary.exists() else []
 
 
+def kill_a_worker(pid: int) -> None:
+    below = psutil.Process(pid).children(recursive=True)
+    next(child for child in below if "spawn_main" in " ".join(child.cmdline())).kill()
+
+
 # One driver
 
 
@@ -156,3 +162,204 @@ def test_sigkill_of_the_driver_at_any_moment(servers, undisturbed, make_runs):
     finish(runs, *servers.of("killed"))
     assert trials_of(database(servers), "killed") == undisturbed
     assert_whole(servers, "killed")
+
+
+def test_a_worker_killed_and_both_servers_restarted_under_a_running_sweep(servers, undisturbed, make_runs, tmp_path):
+    """It waits for the one, does without the other until its end, and ends as if nothing had happened."""
+    runs, diary = make_runs(), tmp_path / "diary"
+    local = ("engine=local", "engine.workers=2")
+    environment = {**SLOW, fakes.DIARY: str(diary)}
+    driver = start_driver(runs, *servers.of("restarted"), *local, environment=environment)
+    wait_for(lambda: len(begun(diary)) >= 3, driver)
+    kill_a_worker(driver.pid)
+    servers.mlflow.kill()
+    servers.postgres.stop()
+    wait_for(lambda: "Waiting for it" in said(runs), driver)
+    servers.postgres.start()
+    wait_for(lambda: "answers again" in said(runs), driver)
+    servers.mlflow.start()
+    driver.join(120)
+    text = said(runs)
+    assert driver.exitcode == 0, text
+    assert re.search(r"^sweep\.storage=postgresql://…@127\S+: .*\. Waiting for it, up to 3 min 00 s\.$", text, re.M)
+    assert "Traceback" not in text
+    servers.mlflow.await_answer()
+    assert trials_of(database(servers), "restarted") == undisturbed
+    assert_whole(servers, "restarted")
+    assert len(set(begun(diary))) == TRIALS * REPEATS <= len(begun(diary)) <= TRIALS * REPEATS + 1
+
+
+def test_a_database_that_stays_away_ends_the_sweep_with_a_sentence_and_the_same_command_goes_on(
+    servers, undisturbed, make_runs, tmp_path
+):
+    runs, diary = make_runs(), tmp_path / "diary"
+    asked, environment = (*servers.of("gone"), "sweep.patience=1"), {**SLOW, fakes.DIARY: str(diary)}
+    driver = start_driver(runs, *asked, environment=environment)
+    wait_for(lambda: len(begun(diary)) >= 3, driver)
+    servers.postgres.stop()
+    driver.join(120)
+    servers.postgres.start()
+    last = said(runs).splitlines()[-1]
+    assert driver.exitcode == 1
+    sentence = (
+        r"sweep\.storage=postgresql://…@\S+ has not answered for 1 s \(.*\): .* the same command goes on from here\."
+    )
+    assert re.fullmatch(sentence, last), said(runs)
+    finish(runs, *asked, environment={**QUICK, fakes.DIARY: str(diary)})
+    assert trials_of(database(servers), "gone") == undisturbed
+    assert_whole(servers, "gone")
+    assert len(set(begun(diary))) == len(begun(diary)) == TRIALS * REPEATS
+
+
+@pytest.mark.keras
+def test_real_fits_by_the_command_line_go_on_through_a_restart(servers, make_runs):
+    runs = make_runs()
+    small = ("training.epochs=4", "sweep.n_trials=2", "engine=inline", f"runs_dir={runs}")
+    driver = subprocess.Popen(
+        command(*TOY, *servers.of("real"), *small),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    while not list(runs.glob("fits/[!.]*/fit.json")) and driver.poll() is None:
+        threading.Event().wait(0.05)
+    servers.postgres.stop()
+    servers.postgres.start()
+    text, _ = driver.communicate(timeout=120)
+    assert driver.returncode == 0, text
+    assert "Compare trials: make dashboard, or optuna-dashboard postgresql://…@" in text
+    assert PASSWORD not in text
+    assert {state for _, state, *_ in trials_of(database(servers), "real")} == {TrialState.COMPLETE}
+    assert_view_is_whole(servers.mlflow.uri, repeats=REPEATS, epochs=4, rungs=2, experiment="real")
+
+
+# Two drivers
+
+
+def test_two_drivers_share_a_study(servers, make_runs, tmp_path):
+    """The number of trials is that of both together, no fit is done twice, and both tell the same."""
+    asked, names = (*servers.of("shared"), "sweep.n_trials=7", "sweep.sampler=tpe"), ("one", "two")
+    folders, diaries = [make_runs(name) for name in names], [tmp_path / f"{name}.diary" for name in names]
+    drivers = [
+        start_driver(runs, *asked, environment={**SLOW, fakes.DIARY: str(diary)})
+        for runs, diary in zip(folders, diaries, strict=True)
+    ]
+    for driver, runs in zip(drivers, folders, strict=True):
+        driver.join(120)
+        assert driver.exitcode == 0, said(runs)
+    assert_whole(servers, "shared", 7)
+    fits = [begun(diary) for diary in diaries]
+    assert all(fits)
+    assert len({*fits[0], *fits[1]}) == len(fits[0]) + len(fits[1]) == 7 * REPEATS
+    one, two = map(document_of, folders)
+    assert one == two
+    assert all(cell["observed"] for cell in one["architectures"] if cell["trials"])
+    assert not [path for runs in folders for path in runs.rglob("*.*") if PASSWORD in path.read_text(errors="ignore")]
+    shown = [{**run.data.params, **run.data.tags} for run in runs_of(servers.mlflow.uri, "shared")]
+    assert "…@" in json.dumps(shown, ensure_ascii=False)
+    assert PASSWORD not in json.dumps(shown)
+
+
+def test_a_dead_driver_s_trial_is_taken_up_by_another_one(servers, make_runs, tmp_path):
+    """Killed in the middle of a fit; what it has streamed of it is gone on with in the same run."""
+    asked, names = (*servers.of("taken"), "sweep.at_once=1", "sweep.patience=2"), ("dead", "alive")
+    folders, diaries = [make_runs(name) for name in names], [tmp_path / f"{name}.diary" for name in names]
+    slow = {**SLOW, fakes.SECONDS_PER_EPOCH: "0.3", fakes.DIARY: str(diaries[0])}
+    dead = start_driver(folders[0], *asked, environment=slow)
+    wait_for(lambda: begun(diaries[0]), dead)
+    alive = start_driver(folders[1], *asked, environment={**QUICK, fakes.DIARY: str(diaries[1])})
+    wait_for(lambda: "Waiting for 1 trials of other drivers." in said(folders[1]), alive)
+    dead.kill()
+    alive.join(120)
+    assert alive.exitcode == 0, said(folders[1])
+    assert_whole(servers, "taken")
+    [left] = {line.split(":")[0] for line in begun(diaries[0])}
+    assert left == "Trial 0"
+    assert Counter(line.split(":")[0] for line in begun(diaries[1])) == {f"Trial {n}": REPEATS for n in range(TRIALS)}
+    assert begun(diaries[1])[-1].startswith("Trial 0")
+
+
+# Claims
+
+
+@pytest.fixture
+def open_search(servers, make_runs):
+    """Drivers of one study, in this process."""
+    plan = plan_sweep(compose_config(*TOY, *SIZE, "engine=inline", f"runs_dir={make_runs()}", "sweep.sampler=random"))
+    url = servers.postgres.url("lab")
+
+    def make(study: str, driver: str, **sweep) -> Search:
+        config = plan.config.sweep
+        for key, value in {"storage": url, **sweep}.items():
+            setattr(config, key, value)
+        opened = open_study(url, name=study, identity=plan.identity)
+        claim = Claims(opened, driver, storage=url, patience=config.patience)
+        return Search(opened, plan.space, config, claims=claim, seed=0, overlap=plan.overlap, build=plan.rung)
+
+    return make
+
+
+@pytest.mark.parametrize("locked", [True, False], ids=["with the lock", "without"])
+def test_drivers_that_ask_at_once_never_ask_for_too_many(locked, open_search, monkeypatch):
+    """Without the lock, as when the database breaks off under it, the one that came too late gives back."""
+    if not locked:
+        monkeypatch.setattr(claims, "alone_in", lambda *storage, **patience: nullcontext())
+    study, gate, batches = f"raced {locked}", threading.Barrier(3), []
+    searches = [open_search(study, driver, n_trials=4, at_once=2) for driver in "abc"]
+
+    def ask(search: Search) -> None:
+        gate.wait()
+        batches.extend(search._ask()[0])
+
+    for _ in range(3):  # of a driver's batches
+        threads = [threading.Thread(target=ask, args=[search]) for search in searches]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    kept = {asked.number for asked in batches}
+    assert len(kept) == 4
+    assert len({asked.cell for asked in batches}) == 4 or not locked
+    running = [t.number for t in searches[0]._study.trials if t.state == TrialState.RUNNING]
+    assert set(running) == kept
+    if locked:
+        assert running == [0, 1, 2, 3]
+
+
+def test_a_running_trial_is_left_to_its_driver_for_as_long_as_it_lives(open_search, monkeypatch, capsys):
+    now = [100.0]
+    monkeypatch.setattr(claims, "_now", lambda: now[0])
+    one, two = (open_search("lived", driver, patience=10.0) for driver in "ab")
+    one.claims._beat()
+    batch = one._ask()[0]
+    trials = [asked.number for asked in batch]
+    assert len(trials) == 2
+
+    def taken_by_two() -> list[int]:
+        two.claims.look()
+        return [trial.number for trial in two._running() if two.claims.may_take_up(trial)]
+
+    for _ in range(5):
+        assert taken_by_two() == []
+        now[0] += 19
+        assert taken_by_two() == []
+        one.claims._beat()
+    assert taken_by_two() == []
+    now[0] += 21
+    assert taken_by_two() == trials
+    one.claims._beat()  # it was but suspended
+    assert taken_by_two() == []
+    one.claims._set_beat(None)  # it leaves
+    assert taken_by_two() == trials
+    taken = two._ask()[0]
+    assert [(asked.number, asked.cell, asked.repeats) for asked in taken] == [
+        (asked.number, asked.cell, asked.repeats) for asked in batch
+    ]
+    told = {"margins": [0.1, 0.2], "notes": {}, "curves": []}
+    one.tell(batch[0], value=1.0, **told)
+    assert "another driver has taken it over" in capsys.readouterr().out
+    for value in (2.0, 3.0):  # the answer to the first call was lost
+        two.tell(taken[0], value=value, **told)
+    first, second = one._study.trials
+    assert (first.state, first.value, second.state) == (TrialState.COMPLETE, 2.0, TrialState.RUNNING)
