@@ -29,6 +29,7 @@ R = TypeVar("R")
 _DRIVER = "rfcx_lab:driver"  # system attribute of a trial: who fits it
 _BEAT = "rfcx_lab:beat:"  # and one of a study for every driver: its number and patience, or null once it has gone
 _BEATS_PER_PATIENCE = 10
+_LONGEST_WAIT = 2.0  # seconds
 _DEAD_AFTER = 2  # times the patience, after which a driver cut off from its database has stopped by itself
 
 
@@ -88,8 +89,8 @@ class Claims:
         return alone_in(self._storage, f"rfcx_lab study {self._study.study_name}", patience=self._patience)
 
     def wait(self) -> None:
-        """Wait for as long as a driver takes between two signs of life."""
-        self._end.wait(self._interval)
+        """Wait a moment for what other drivers do."""
+        self._end.wait(min(self._interval, _LONGEST_WAIT))
 
     def ask(self) -> Trial:
         """Ask for a trial, which belongs to this driver from the moment it is there."""

@@ -14,7 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from rfcx_lab.errors import LabError, hide_password
-from rfcx_lab.lab.tracking_store import answering, artifact_folder, check_unlocked, ready_store, stops_waiting
+from rfcx_lab.lab.tracking_store import (
+    Rested,
+    answering,
+    artifact_folder,
+    check_unlocked,
+    ready_store,
+    stops_waiting,
+)
 from rfcx_lab.verdict.curves import Curves
 
 _PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}  # of its own it has minutes
@@ -42,16 +49,14 @@ class Tracker:
         """
         self._uri, self._study_key = uri, study_key
         with answering(uri), ready_store(uri, fill=lambda beside: open_client(beside).search_experiments()):
-            self._client = open_client(uri)
+            self._client = Rested(open_client(uri))
             self._experiment = self._find_or_create_experiment(uri, experiment)
             self._opened: set[str] = set()  # nodes
             self.refresh()
 
     def refresh(self) -> None:
-        """Find the study's runs anew: another driver may have opened some.
-
-        A run that stands there twice, as when a server is stopped between making it and saying so, is one too many.
-        """
+        """Find the study's runs anew, as other drivers open some; of one that a broken call has made twice, keep one."""
+        self._client.rouse()
         runs: dict[str, Any] = {}
         for run in sorted(self._search(), key=lambda run: (-len(run.data.metrics), run.info.start_time)):
             if runs.setdefault(run.data.tags["node"], run) is not run:
@@ -95,10 +100,7 @@ class Tracker:
         self._runs[node] = self._client.get_run(run_id)
 
     def abandon(self, status: str, *, keep: str | None = None) -> None:
-        """Mark every run of the study that is still open as ended: FAILED or KILLED.
-
-        Where other drivers go on, `keep` is the run they share, and only runs that were opened here are ended.
-        """
+        """Mark every run that is still open as FAILED or KILLED; if others go on, own ones but the `keep` they share."""
         check_unlocked(self._uri)
         for run in self._search():
             theirs = keep is not None and run.data.tags["node"] not in self._opened - {keep}

@@ -269,7 +269,7 @@ def test_a_dead_driver_s_trial_is_taken_up_by_another_one(servers, make_runs, tm
     dead = start_driver(folders[0], *asked, environment=slow)
     wait_for(lambda: begun(diaries[0]), dead)
     alive = start_driver(folders[1], *asked, environment={**QUICK, fakes.DIARY: str(diaries[1])})
-    wait_for(lambda: "Waiting for 1 trials of other drivers." in said(folders[1]), alive)
+    wait_for(lambda: "Waiting for other drivers, which are still at 1 of the trials." in said(folders[1]), alive)
     dead.kill()
     alive.join(120)
     assert alive.exitcode == 0, said(folders[1])
