@@ -55,7 +55,7 @@ class Tracker:
             self.refresh()
 
     def refresh(self) -> None:
-        """Find the study's runs anew, as other drivers open some; of one that a broken call has made twice, keep one."""
+        """Find the study's runs anew, as others open some; of one that a broken call has made twice, keep one."""
         self._client.rouse()
         runs: dict[str, Any] = {}
         for run in sorted(self._search(), key=lambda run: (-len(run.data.metrics), run.info.start_time)):
@@ -100,7 +100,7 @@ class Tracker:
         self._runs[node] = self._client.get_run(run_id)
 
     def abandon(self, status: str, *, keep: str | None = None) -> None:
-        """Mark every run that is still open as FAILED or KILLED; if others go on, own ones but the `keep` they share."""
+        """Mark every open run as FAILED or KILLED; if other drivers go on, own ones but the `keep` they share."""
         check_unlocked(self._uri)
         for run in self._search():
             theirs = keep is not None and run.data.tags["node"] not in self._opened - {keep}

@@ -59,20 +59,24 @@ class Servers:
 
 
 @pytest.fixture(scope="module")
-def servers(tmp_path_factory) -> Iterator[Servers]:
-    warm = threading.Thread(target=lambda: start_driver(tmp_path_factory.mktemp("warm") / "runs", "seed=-1").join())
-    warm.start()  # what drivers are forked from takes as long as a server
-    postgres = Postgres()
-    mlflow = MlflowServer(
-        postgres.url("mlflow").replace("postgresql", "postgresql+psycopg"), tmp_path_factory.mktemp("mlflow") / "server"
-    )
+def postgres() -> Iterator[Postgres]:
+    cluster = Postgres()
+    yield cluster
+    cluster.remove()
+
+
+@pytest.fixture(scope="module")
+def servers(postgres, tmp_path_factory) -> Iterator[Servers]:
+    store = postgres.url("mlflow").replace("postgresql", "postgresql+psycopg")
+    mlflow = MlflowServer(store, tmp_path_factory.mktemp("mlflow") / "server")
     try:
+        start_driver(
+            tmp_path_factory.mktemp("warm") / "runs", "seed=-1"
+        ).join()  # meanwhile, what drivers are forked from
         mlflow.await_answer()
-        warm.join()
         yield Servers(postgres, mlflow)
     finally:
         mlflow.kill()
-        postgres.remove()
 
 
 @pytest.fixture(scope="module")
@@ -284,10 +288,10 @@ def test_a_dead_driver_s_trial_is_taken_up_by_another_one(servers, make_runs, tm
 
 
 @pytest.fixture
-def open_search(servers, make_runs):
+def open_search(postgres, make_runs):
     """Drivers of one study, in this process."""
     plan = plan_sweep(compose_config(*TOY, *SIZE, "engine=inline", f"runs_dir={make_runs()}", "sweep.sampler=random"))
-    url = servers.postgres.url("lab")
+    url = postgres.url("lab")
 
     def make(study: str, driver: str, **sweep) -> Search:
         config = plan.config.sweep
