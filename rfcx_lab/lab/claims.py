@@ -59,7 +59,7 @@ class Claims:
 
     def __enter__(self) -> Claims:
         if self.several:
-            self._beat()
+            outlast(self._beat, self._storage, patience=self._patience)
             self._thread.start()
         return self
 
