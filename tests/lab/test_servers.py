@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -32,7 +33,6 @@ from tests.conftest import ROOT, TOY, compose_config
 from tests.lab.driver import Moment, said, start_driver
 from tests.lab.outcome import assert_view_is_whole, runs_of
 from tests.lab.servers import PASSWORD, MlflowServer, Postgres
-from tests.test_command import command
 
 EPOCHS, REPEATS, TRIALS = 14, 2, 6
 SIZE = (
