@@ -220,7 +220,7 @@ def test_real_fits_by_the_command_line_go_on_through_a_restart(servers, make_run
     runs = make_runs()
     small = ("training.epochs=4", "sweep.n_trials=2", "engine=inline", f"runs_dir={runs}")
     driver = subprocess.Popen(
-        command(*TOY, *servers.of("real"), *small),
+        [sys.executable, "-m", "rfcx_lab", *TOY, *servers.of("real"), *small],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
