@@ -23,7 +23,7 @@ _USER, _LOGIN = "lab", "postgres"  # of the database; of the system, where root 
 
 def find_postgres() -> Path:
     """Where its programs are; Debian keeps them from the search path. The test that asks is skipped without them."""
-    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), reverse=True)
     found = [*installed, *map(Path, filter(None, [shutil.which("initdb")]))]
     if not found:
         pytest.skip("PostgreSQL is not installed")
