@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from rfcx_lab.console import duration, say
 from rfcx_lab.lab.database import alone_in, is_server, outlast
 
 R = TypeVar("R")
@@ -88,6 +89,14 @@ class Claims:
             return nullcontext()
         return alone_in(self._storage, f"rfcx_lab study {self._study.study_name}", patience=self._patience)
 
+    def say_waiting(self, trials: int) -> None:
+        """Say that other drivers are still at so many trials, and how long a dead one would be waited for."""
+        silence = duration(_DEAD_AFTER * self._patience)
+        say(
+            f"Waiting for other drivers, which are still at {trials} of the trials. One that gives no sign of life for "
+            f"{silence} is taken for dead, and its trials are taken up."
+        )
+
     def wait(self) -> None:
         """Wait a moment for what other drivers do."""
         self._end.wait(min(self._interval, _LONGEST_WAIT))
@@ -109,6 +118,9 @@ class Claims:
     def take_up(self, left: FrozenTrial) -> Trial:
         """Go on with a trial that `may_take_up` has told to be nobody else's."""
         if self.several:
+            owner = left.system_attrs.get(_DRIVER)
+            if owner not in (None, self._driver):
+                say(f"Trial {left.number} is taken up: its driver on {owner.split(':')[0]} has gone.")
             self._claim(left._trial_id)
         return Trial(self._study, left._trial_id)
 

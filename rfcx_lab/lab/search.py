@@ -104,7 +104,7 @@ class Search:
                 return batch
             if waiting != others:
                 waiting = others
-                say(f"Waiting for other drivers, which are still at {others} of the trials.")
+                self.claims.say_waiting(others)
             self.claims.wait()
 
     def _ask(self) -> tuple[list[Asked], int]:

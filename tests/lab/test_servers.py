@@ -295,6 +295,7 @@ def test_a_dead_driver_s_trial_is_taken_up_by_another_one(servers, make_runs, tm
     assert_whole(servers, "taken")
     [left] = {line.split(":")[0] for line in begun(diaries[0])}
     assert left == "Trial 0"
+    assert "Trial 0 is taken up: its driver on " in heard(folders[1])
     assert Counter(line.split(":")[0] for line in begun(diaries[1])) == {f"Trial {n}": REPEATS for n in range(TRIALS)}
     assert begun(diaries[1])[-1].startswith("Trial 0")
 
