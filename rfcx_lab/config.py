@@ -154,6 +154,7 @@ class SweepConfig:
     at_once: int = MISSING  # trials asked for before the first of them is told
     along: str = MISSING  # the axis on which the frontier is sought, in every combination of the others
     storage: str = MISSING  # a file, or the URL of a database
+    patience: float = 180.0  # seconds for which a sweep waits for a database or an MLflow server that has gone
     confidence: float = 0.95  # probability of its side from which an architecture is no longer in doubt
     space: SpaceConfig = MISSING
 
@@ -245,6 +246,5 @@ def register_schemas() -> None:
 
     OmegaConf.register_new_resolver("place", check_place, replace=True)  # before Hydra makes its output folder
     OmegaConf.register_new_resolver("plain", check_name, replace=True)
-    store = ConfigStore.instance()
     for (group, name), node in SCHEMAS.items():
-        store.store(group=group, name=name, node=node)
+        ConfigStore.instance().store(group=group, name=name, node=node)

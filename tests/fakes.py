@@ -16,6 +16,9 @@ from rfcx_lab.model.fit import Epoch, Fit
 
 TRUE_ONSET = 8
 SECONDS_PER_EPOCH = "FAKE_SECONDS_PER_EPOCH"
+STREAMED = "FAKE_STREAMED"  # has `fit_with_frontier` stream its epochs
+GATE = "FAKE_GATE"  # a file: without it every `fit_with_frontier` stops, for as long, after HALFWAY epochs
+HALFWAY = 5
 BALLAST = "FAKE_BALLAST"  # the file that takes the space
 DIARY = "FAKE_DIARY"  # a file to which every fit that begins adds a line
 # JSON, by rung: the log of the last validation loss over the lowest, once for all repeats or in a list over them.
@@ -50,7 +53,7 @@ def fake_fit(rung, *, train, validation, classes, training, seed, on_epoch) -> F
 def fit_with_frontier(rung, *, train, validation, classes, training, seed, on_epoch) -> Fit:
     """The wider and the deeper, the more a rung overfits: from LSTM 26 without a dense layer, LSTM 6.5 with three.
 
-    It streams no epoch: MLflow is given its curve at once, which takes a tenth of the time.
+    Without STREAMED it streams no epoch: MLflow is given its curve at once, which takes a tenth of the time.
     """
     _note(f"{rung.name} {seed}")
     beyond = beyond_frontier(rung.lstm[0], len(rung.dense))
@@ -65,6 +68,10 @@ def fit_with_frontier(rung, *, train, validation, classes, training, seed, on_ep
         train_loss = 2.0 * math.exp(-number / 6) + 0.2
         train_loss, val_loss = (np.array([train_loss, val_loss]) * (1 + noise[number - 1])).tolist()
         fit.epochs.append(Epoch(train_loss, val_loss, train_accuracy=0.9, val_accuracy=0.6))
+        if STREAMED in os.environ:
+            on_epoch(number, fit.epochs[-1])
+        while number == HALFWAY and GATE in os.environ and not Path(os.environ[GATE]).exists():
+            time.sleep(0.01)
     fit.best_epoch = 1 + int(np.argmin([epoch.val_loss for epoch in fit.epochs]))
     return fit
 

@@ -19,6 +19,7 @@ _LEAST = {"lstm_layers": 1, "dense_layers": 0, "lstm_width": 1, "dense_width": 1
 _DENSE_LAYERS = {"dense_width": 1, "dense_taper": 2, "dense_dropout": 1}  # so many make the axis exist
 _MOST_TRIALS, _MOST_REPEATS, _MOST_LAYERS = 100_000, 100, 50
 _MOST_CELLS = 10_000
+_MOST_PATIENCE = 86_400
 _MOST_WORK = 2e7  # choices of length scales times pairs of cells: 160 MB, and a second per estimate
 
 
@@ -39,6 +40,8 @@ def check_sweep(config: SweepConfig) -> Space:
         raise LabError(f"sweep.sampler={config.sampler}: must be one of {', '.join(SAMPLERS)}.")
     if not 0.5 < config.confidence < 1:
         raise LabError(f"sweep.confidence={config.confidence}: must lie between 0.5 and 1.")
+    if not 0 < config.patience <= _MOST_PATIENCE:
+        raise LabError(f"sweep.patience={config.patience}: must be above 0 and at most {_MOST_PATIENCE}, in seconds.")
     space = build_space(config)
     cells = len(space.cells)
     if config.sampler == "grid" and cells > config.n_trials:

@@ -2,25 +2,41 @@
 
 A trial that a killed driver left running is taken up: its architecture stands in the study, its finished fits in the
 store. All that decides on a trial is the study as it was when its batch was asked for, and a seed of its own; so an
-interrupted search asks for the same trials as an undisturbed one.
+interrupted search asks for the same trials as an undisturbed one. While a database is away, every call waits for it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from rfcx_lab.config import RungConfig, SweepConfig
+from rfcx_lab.console import say
+from rfcx_lab.lab.claims import Claims
 from rfcx_lab.lab.dashboard import note_trial, show_frontier
+from rfcx_lab.lab.database import outlast
 from rfcx_lab.lab.sampler import is_done, make_sampler
 from rfcx_lab.lab.space import Space
-from rfcx_lab.lab.trials import FAILURE, History, estimate_study, read_history, tell_failure, tell_margins, visit
+from rfcx_lab.lab.trials import (
+    FAILURE,
+    count_trials,
+    estimate_study,
+    give_back,
+    note_curves,
+    read_history,
+    tell_failure,
+    tell_margins,
+    visit,
+)
+from rfcx_lab.verdict import Curves
 from rfcx_lab.verdict.frontier import Frontier, FrontierConfig
+
+R = TypeVar("R")
 
 _REPEATS, _SAMPLER_SEED = "repeats", 3  # a user attribute; a stream of the study's seed, beside splits and fits
 
@@ -48,7 +64,7 @@ class Told:
 
 
 class Search:
-    """A study that is asked and told; nothing else writes to it."""
+    """A study that is asked and told; only drivers write to it."""
 
     def __init__(
         self,
@@ -56,37 +72,68 @@ class Search:
         space: Space,
         config: SweepConfig,
         *,
+        claims: Claims,
         seed: int,
         overlap: float,
         build: Callable[[Mapping[str, int | float]], RungConfig],
     ) -> None:
-        """`build` gives the rung of an architecture; `overlap` is that of `FrontierConfig`."""
-        self.space = space
+        """`build` gives the rung of an architecture, `overlap` is that of `FrontierConfig`."""
+        self.space, self.claims = space, claims
         self._study, self._config, self._seed, self._build = study, config, seed, build
         self._frontier = FrontierConfig(confidence=config.confidence, overlap=overlap)
 
     @property
     def count(self) -> int:
         """Trials that were told, or are running."""
-        history = self._history
-        return len(history.observations) + len(history.failed) + len(self._running())
+        return self._outlast(lambda: count_trials(self._trials(), self.space))
 
     @property
     def told(self) -> int:
         """Trials that have brought margins."""
-        return len(self._history.observations)
+        return len(self._outlast(lambda: read_history(self._study, self.space)).observations)
 
     def ask(self) -> list[Asked]:
-        """The next batch: first what a killed driver left running. Empty where there are enough trials."""
-        batch = [self._take_up(trial) for trial in self._running()]
-        if not batch and self._is_done():
-            return []
-        count = self.count
-        while count < self._config.n_trials and (not batch or count % self._config.at_once):
-            self._study.sampler = self._sampler(len(self._study.get_trials(deepcopy=False)))
-            batch.append(self._describe(self._study.ask()))
-            count += 1
-        return batch
+        """The next batch: first what a killed driver left running. Empty where there are enough trials.
+
+        Where there are enough but other drivers are still at theirs, wait: those may be told, or have to be taken up.
+        """
+        waiting = 0
+        while True:
+            batch, others = self._outlast(self._ask)
+            if batch or not others:
+                return batch
+            if waiting != others:
+                waiting = others
+                self.claims.say_waiting(others)
+            self.claims.wait()
+
+    def _ask(self) -> tuple[list[Asked], int]:
+        """A batch, and how many trials other drivers are fitting. What was asked for before it broke is taken up."""
+        with self.claims.alone():
+            self.claims.look()
+            running = self._running()
+            batch = [self._take_up(trial) for trial in running if self.claims.may_take_up(trial)]
+            others = len(running) - len(batch)
+            if not batch and self._is_done():
+                return [], others
+            count = count_trials(self._trials(), self.space)
+            while count < self._config.n_trials and (not batch or count % self._config.at_once):
+                self._study.sampler = self._sampler(len(self._trials()))
+                trial = self.claims.ask()
+                if not self._has_room(trial):
+                    give_back(self._study, trial.number)
+                    return batch, others + 1
+                batch.append(self._describe(trial))
+                count += 1
+            return batch, others
+
+    def _has_room(self, trial: Trial) -> bool:
+        """Whether a trial is one of `n_trials` in the order of their numbers, whoever asked for others meanwhile.
+
+        Of the trials before it no more can come to count, so that where all look, no more than `n_trials` are kept.
+        """
+        earlier = [other for other in self._trials() if other.number < trial.number]
+        return count_trials(earlier, self.space) < self._config.n_trials
 
     def tell(
         self,
@@ -95,36 +142,50 @@ class Search:
         margins: Sequence[float],
         value: float | None,
         notes: Mapping[str, Any],
+        curves: Sequence[Curves],
         link: str | None = None,
     ) -> None:
         """Tell a trial its loss, with its margins and `notes`; without margins it has failed, as `notes` may say.
 
-        `link` is where its fits are shown.
+        `link` is where its fits are shown. What was told before, or taken over by another driver, is not told again.
         """
-        assert isinstance(asked.trial, Trial)
-        asked.trial.set_user_attr(_REPEATS, list(asked.repeats))
-        for key, note in notes.items():
-            asked.trial.set_user_attr(key, note)
-        if link is not None:
-            note_trial(asked.trial, asked.rung.name, link=link)
-        if margins:
-            tell_margins(self._study, asked.trial, margins, value=value)
-        else:
-            tell_failure(self._study, asked.trial, str(notes.get("reason", "no fit is usable")))
+        trial = asked.trial
+        assert isinstance(trial, Trial)
+
+        def tell() -> None:
+            there = self._study._storage.get_trial(trial._trial_id)
+            if there.state.is_finished():  # by this very call, if its answer was lost
+                return
+            if not self.claims.is_mine(there):
+                say(f"{asked.rung.name}: another driver has taken it over, while this one could not be heard of.")
+                return
+            trial.set_user_attr(_REPEATS, list(asked.repeats))
+            for key, note in notes.items():
+                trial.set_user_attr(key, note)
+            if link is not None:
+                note_trial(trial, asked.rung.name, link=link)
+            if self.claims.several:
+                note_curves(self._study, trial, curves)
+            if margins:
+                tell_margins(self._study, trial, margins, value=value)
+            else:
+                tell_failure(self._study, trial, str(notes.get("reason", "no fit is usable")))
+
+        self._outlast(tell)
 
     def frontier(self) -> Frontier | None:
         """Where the frontier runs by now; None where no trial is told."""
-        return estimate_study(self._study, self.space, config=self._frontier)
+        return self._outlast(lambda: estimate_study(self._study, self.space, config=self._frontier))
 
     def show(self, document: Mapping[str, Any]) -> None:
         """Have the study show a `frontier.json`."""
-        show_frontier(self._study, document)
+        self._outlast(lambda: show_frontier(self._study, document))
 
     def finished(self) -> list[Asked]:
         """Every trial that was told its margins, or that it failed."""
         return [
             found
-            for trial in self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.FAIL))
+            for trial in self._outlast(self._trials)
             if _REPEATS in trial.user_attrs and (trial.state == TrialState.COMPLETE or FAILURE in trial.user_attrs)
             if (found := self._find(trial)) is not None
         ]
@@ -143,12 +204,14 @@ class Search:
             if isinstance(asked.trial, FrozenTrial)
         ]
 
-    @property
-    def _history(self) -> History:
-        return read_history(self._study, self.space)
+    def _outlast(self, call: Callable[[], R]) -> R:
+        return outlast(call, self._config.storage, patience=self._config.patience)
+
+    def _trials(self) -> list[FrozenTrial]:
+        return self._study.get_trials(deepcopy=False)
 
     def _running(self) -> list[FrozenTrial]:
-        return self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        return [trial for trial in self._trials() if trial.state == TrialState.RUNNING]
 
     def _is_done(self) -> bool:
         self._study.sampler = self._sampler(0)
@@ -163,7 +226,7 @@ class Search:
 
     def _take_up(self, left: FrozenTrial) -> Asked:
         self._study.sampler = self._sampler(left.number)
-        return self._describe(Trial(self._study, left._trial_id))
+        return self._describe(self.claims.take_up(left))
 
     def _describe(self, trial: Trial) -> Asked:
         cell = self.space.find(self.space.suggest(trial))

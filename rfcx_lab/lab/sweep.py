@@ -13,22 +13,27 @@ from rfcx_lab.config import Config
 from rfcx_lab.console import say
 from rfcx_lab.errors import LabError
 from rfcx_lab.files import full_disk_said
-from rfcx_lab.lab.engine import open_engine
+from rfcx_lab.lab.claims import Claims, name_driver
+from rfcx_lab.lab.engine import Engine, open_engine
 from rfcx_lab.lab.estimate import Cost
 from rfcx_lab.lab.fits import FitSpec
 from rfcx_lab.lab.fitting import Fitter
 from rfcx_lab.lab.frontier_answer import build_frontier_answer
+from rfcx_lab.lab.outage import await_server
 from rfcx_lab.lab.outcome import Outcome, judge_architecture
 from rfcx_lab.lab.search import Asked, Search
 from rfcx_lab.lab.sweep_plan import SweepPlan, plan_sweep
 from rfcx_lab.lab.tracking_store import forgiving
-from rfcx_lab.lab.trial_store import open_study
+from rfcx_lab.lab.trial_store import SHARED, check_storage, held, open_study
+from rfcx_lab.lab.trials import noted_curves
 from rfcx_lab.lab.upkeep import alone_on, clear_leftovers, write_circumstances
 from rfcx_lab.lab.view import StudyView
 from rfcx_lab.lab.work import FitFunction, warm_up
 from rfcx_lab.model.fit import fit_rung
 from rfcx_lab.report.files import write_frontier
 from rfcx_lab.verdict import Curves, RungInfo
+
+_ANOTHER = f"wait for that run to end, or give this one a runs_dir of its own and both one database, {SHARED}"
 
 
 @dataclass(frozen=True)
@@ -43,38 +48,49 @@ def run_sweep(config: Config, output: Path, *, fit: FitFunction = fit_rung) -> S
     """Search the space of `config`, and leave the frontier in `output`, in the Optuna study and in MLflow.
 
     Trials that an earlier run has told are gone on from, and fits that any run has finished, a ladder's too, are taken
-    from the store. `fit` is what trains a rung.
+    from the store. `fit` is what trains a rung. Several drivers, each with a `runs_dir` of its own, may work on a study
+    that lies in a database: they share its trials, and each tells the whole frontier.
 
     Raises:
         LabError: the config, the data or a store can't be used, the stored study is another one, or no fit gives a
-            result; or no space is left on the disk, and what was trained is kept.
+            result; or no space is left on the disk, or a database has gone for long, and what was trained is kept.
     """
     runs = Path(config.runs_dir)
     with full_disk_said(runs), open_engine(config.engine) as engine:
         clear_leftovers(runs)
+        check_storage(config.sweep.storage)
         plan = plan_sweep(config, mapper=engine.map)
-        with alone_on(f"sweep-{config.name}", runs=runs):
-            search = Search(
-                open_study(config.sweep.storage, name=config.name, identity=plan.identity),
-                plan.space,
-                config.sweep,
-                seed=config.seed,
-                overlap=plan.overlap,
-                build=plan.rung,
-            )
-            if search.count < config.sweep.n_trials:
-                engine.prepare(partial(warm_up, fit))  # while this process opens MLflow
-            view = StudyView(plan.study, config)
-            try:
-                fitter = Fitter(engine, view, config, store=plan.study.store, fit=fit)
-                sweep = Sweep(plan, search, fitter, view)
-                sweep.search()
-                return sweep.conclude(output)
-            except BaseException as error:
-                engine.close()  # while the study is ours: another driver must not meet our workers
-                with forgiving():
-                    view.abandon(error)
-                raise
+        with alone_on(f"sweep-{config.name}", runs=runs, else_=_ANOTHER), held(config.sweep.storage):
+            return _run(plan, engine, output, fit)
+
+
+def _run(plan: SweepPlan, engine: Engine, output: Path, fit: FitFunction) -> Swept:
+    config, runs = plan.config, Path(plan.config.runs_dir)
+    storage, patience = config.sweep.storage, config.sweep.patience
+    study = open_study(storage, name=config.name, identity=plan.identity)
+    with Claims(study, name_driver(runs), storage=storage, patience=patience) as claims:
+        search = Search(
+            study,
+            plan.space,
+            config.sweep,
+            claims=claims,
+            seed=config.seed,
+            overlap=plan.overlap,
+            build=plan.rung,
+        )
+        if search.count < config.sweep.n_trials:
+            engine.prepare(partial(warm_up, fit))  # while this process opens MLflow
+        view = claims.do_alone(partial(StudyView, plan.study, config))  # one driver opens its run, and others find it
+        try:
+            fitter = Fitter(engine, view, config, store=plan.study.store, fit=fit)
+            sweep = Sweep(plan, search, fitter, view)
+            sweep.search()
+            return sweep.conclude(output)
+        except BaseException as error:
+            engine.close()  # while the study is ours: another driver must not meet our workers
+            with forgiving():
+                view.abandon(error, others=claims.others())
+            raise
 
 
 class Sweep:
@@ -105,22 +121,27 @@ class Sweep:
         if frontier is None:
             raise LabError("No trial has two usable fits or more: there is nothing to tell a frontier by.")
         finished = self._search.finished()
-        specs = [self._kept(asked) for asked in finished]
+        fitted = [self._fitted(asked) for asked in finished]
         curves: dict[int, list[Curves]] = defaultdict(list)  # by cell
-        for asked, some in zip(finished, specs, strict=True):
-            curves[asked.cell] += [self._fitter.curves(spec) for spec in some]
+        for asked, some in zip(finished, fitted, strict=True):
+            curves[asked.cell] += some
         document = build_frontier_answer(self._plan, self._search.trials(), curves, frontier)
         self._search.show(document)
         files = write_frontier(output, document, self._plan.study.clips.rejected)
-        with forgiving():
-            for spec in (spec for some in specs for spec in some):
-                self._fitter.show(spec)
-            rungs = [
-                asdict(self._judge(asked, [self._fitter.curves(spec) for spec in some]).summary)
-                for asked, some in zip(finished, specs, strict=True)
-            ]
-            shown = {**document, "rungs": rungs, "test": None}
-            self._view.close(shown, files=[*files, *write_circumstances(self._config, output)], model=None)
+        rungs = [asdict(self._judge(asked, some).summary) for asked, some in zip(finished, fitted, strict=True)]
+        circumstances = write_circumstances(self._config, output)
+        await_server(self._config.tracking.uri, patience=self._config.sweep.patience)
+        shown = {**document, "rungs": rungs, "test": None}
+
+        def show() -> None:
+            with forgiving():
+                self._view.refresh()
+                self._view.show_rungs([self._plan.info(asked.rung) for asked in finished])
+                for spec in (spec for asked in finished for spec in self._kept(asked)):
+                    self._fitter.show(spec)
+                self._view.close(shown, files=[*files, *circumstances], model=None)
+
+        self._search.claims.do_alone(show)
         return Swept(document, files)
 
     def _tell(self, asked: Asked, curves: Sequence[Curves]) -> None:
@@ -129,7 +150,7 @@ class Sweep:
         with forgiving():
             notes["mlflow_run"] = self._view.open_rung(asked.rung.name)
             link = self._view.link_rung(asked.rung.name)
-        self._search.tell(asked, margins=outcome.margins, value=outcome.value, notes=notes, link=link)
+        self._search.tell(asked, margins=outcome.margins, value=outcome.value, notes=notes, curves=curves, link=link)
         found = "failed" if not outcome.margins else f"rise {notes['rise']:+.1%}, best loss {outcome.value:.3f}"
         say(f"{asked.rung.name}: {found} ({_count(outcome.summary.statuses)})")
 
@@ -149,10 +170,17 @@ class Sweep:
         """A told trial's fits, as far as they are still there: what it was told stands in the study."""
         return [spec for spec in self._specs(asked) if not self._fitter.missing([spec])]
 
+    def _fitted(self, asked: Asked) -> list[Curves]:
+        """A told trial's curves: of its fits, or, where another driver has these, as it has noted them."""
+        own = [self._fitter.curves(spec) for spec in self._kept(asked)]
+        return own if len(own) == len(asked.repeats) else noted_curves(asked.trial) or own
+
     def _show(self, some: Sequence[Asked]) -> None:
-        """Have MLflow show a run for each."""
+        """Have MLflow show a run for each; another driver may have opened that of a trial which is taken up."""
         self._shown += [self._plan.info(asked.rung) for asked in some]
         with forgiving():
+            if self._search.claims.several:
+                self._view.refresh()
             self._view.show_rungs(self._shown)
 
     def _say_plan(self) -> None:

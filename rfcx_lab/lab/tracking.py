@@ -14,7 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from rfcx_lab.errors import LabError, hide_password
-from rfcx_lab.lab.tracking_store import answering, artifact_folder, check_unlocked, ready_store, stops_waiting
+from rfcx_lab.lab.tracking_store import (
+    Rested,
+    answering,
+    artifact_folder,
+    check_unlocked,
+    ready_store,
+    stops_waiting,
+)
 from rfcx_lab.verdict.curves import Curves
 
 _PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}  # of its own it has minutes
@@ -42,12 +49,23 @@ class Tracker:
         """
         self._uri, self._study_key = uri, study_key
         with answering(uri), ready_store(uri, fill=lambda beside: open_client(beside).search_experiments()):
-            self._client = open_client(uri)
+            self._client = Rested(open_client(uri))
             self._experiment = self._find_or_create_experiment(uri, experiment)
-            self._runs = {run.data.tags["node"]: run for run in self._search()}
+            self._opened: set[str] = set()  # nodes
+            self.refresh()
+
+    def refresh(self) -> None:
+        """Find the study's runs anew, as others open some; of one that a broken call has made twice, keep one."""
+        self._client.rouse()
+        runs: dict[str, Any] = {}
+        for run in sorted(self._search(), key=lambda run: (-len(run.data.metrics), run.info.start_time)):
+            if runs.setdefault(run.data.tags["node"], run) is not run:
+                self._client.delete_run(run.info.run_id)
+        self._runs = runs
 
     def open_run(self, node: str, *, name: str, parent: str | None = None, tags: Mapping[str, Any]) -> str:
         """The id of the study's run `node`, created if it is not there yet."""
+        self._opened.add(node)
         if node not in self._runs:
             check_unlocked(self._uri)
             every = {**tags, "node": node, "study_key": self._study_key}
@@ -81,11 +99,12 @@ class Tracker:
             self._client.set_terminated(run_id, status)
         self._runs[node] = self._client.get_run(run_id)
 
-    def abandon(self, status: str) -> None:
-        """Mark every run of the study that is still open as ended: FAILED or KILLED."""
+    def abandon(self, status: str, *, keep: str | None = None) -> None:
+        """Mark every open run as FAILED or KILLED; if other drivers go on, own ones but the `keep` they share."""
         check_unlocked(self._uri)
         for run in self._search():
-            if run.info.status == "RUNNING":
+            theirs = keep is not None and run.data.tags["node"] not in self._opened - {keep}
+            if run.info.status == "RUNNING" and not theirs:
                 self._client.set_terminated(run.info.run_id, status)
 
     def log_params(self, run_id: str, params: Mapping[str, Any]) -> None:
@@ -141,7 +160,13 @@ class Tracker:
                     "another name."
                 )
             return str(found.experiment_id)
-        return str(self._client.create_experiment(name, artifact_location=artifact_folder(uri, name)))
+        try:
+            return str(self._client.create_experiment(name, artifact_location=artifact_folder(uri, name)))
+        except Exception:
+            made = self._client.get_experiment_by_name(name)  # by another driver, just now
+            if made is None:
+                raise
+            return str(made.experiment_id)
 
     def _search(self) -> list[Any]:
         runs, token = [], None

@@ -5,10 +5,12 @@ from __future__ import annotations
 import signal
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from filelock import FileLock
 
@@ -20,6 +22,8 @@ from rfcx_lab.interrupt import announce, leave, stop
 _PREFIX = "sqlite:///"
 _PATIENCE = 4.0  # seconds to wait for a file that another process has locked; MLflow's own is 20 a call
 _OPENING = 60.0  # seconds to wait for another run that is making or opening the file
+_REST = 10.0  # seconds for which a server that did not answer is not asked again: each call would take as long to fail
+_TOLD = "told"  # a note on an error
 
 
 @contextmanager
@@ -50,10 +54,51 @@ def forgiving() -> Iterator[None]:
         with stops_waiting():
             yield
     except Exception as error:
+        if _TOLD in getattr(error, "__notes__", ()):
+            return
+        error.add_note(_TOLD)
         say(
             f"MLflow: {_reason(error)}. Results are kept; the same command, run again, completes MLflow.",
             style="yellow",
         )
+
+
+class Rested:
+    """MLflow's client, which raises its last error again for a while instead of calling a server that has gone."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self.rouse()
+
+    def rouse(self) -> None:
+        """Call the server next time, whatever happened last time."""
+        self._error: Exception | None = None
+        self._since = 0.0
+
+    def __getattr__(self, name: str) -> Any:
+        """The client's method of that name."""
+
+        def call(*arguments: Any, **named: Any) -> Any:
+            if self._error is not None and time.monotonic() - self._since < _REST:
+                raise self._error
+            self._error = None
+            try:
+                return getattr(self._client, name)(*arguments, **named)
+            except Exception as error:
+                if _is_unanswered(error):
+                    self._error, self._since = error, time.monotonic()
+                raise
+
+        return call
+
+
+def _is_unanswered(error: BaseException | None) -> bool:
+    """Whether a call has not come through to a server: what says so is an OSError beneath MLflow's own."""
+    while error is not None:
+        if isinstance(error, OSError):
+            return not is_disk_full(error)
+        error = error.__cause__ or error.__context__
+    return False
 
 
 @contextmanager

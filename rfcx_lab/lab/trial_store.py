@@ -4,22 +4,65 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import optuna
+import sqlalchemy
+from filelock import FileLock, Timeout
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 
-from rfcx_lab.errors import LabError, hide_password, reason
+from rfcx_lab.errors import LabError, hide_password
 from rfcx_lab.files import is_disk_full
+from rfcx_lab.lab.database import address, alone_in, engine_options, is_server, why
 from rfcx_lab.lab.trials import DIRECTION
 
+SHARED = "as sweep.storage=postgresql://user:password@host/name"
 _IDENTITY = "rfcx_lab"  # user attribute of a study: what makes its trials comparable
 _STALE = 5  # seconds after which a killed driver's lock on the journal is taken over; held for one write
+_OPENING = 60.0  # seconds to wait for another driver that is making the tables
 _LONGEST = 60  # characters of a value that differs
 _MOST_NAMED = 3
+
+
+def check_storage(storage: str) -> None:
+    """Raise LabError where a database can't be reached, which is better known before hours of features."""
+    if is_server(storage):
+        with _usable(storage):
+            engine = sqlalchemy.create_engine(
+                address(storage), poolclass=sqlalchemy.NullPool, **engine_options(storage)
+            )
+            engine.connect().close()
+
+
+@contextmanager
+def held(storage: str) -> Iterator[None]:
+    """Be the only driver of a study that lies in a file; a database's drivers see to each other.
+
+    Raises:
+        LabError: there is another one.
+    """
+    if is_server(storage):
+        yield
+        return
+    path = sqlalchemy.make_url(storage).database if "://" in storage else storage
+    with _usable(storage):
+        Path(str(path)).parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(f"{path}.driver", timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise LabError(
+                f"sweep.storage={storage} is in use by another driver, and a file has only one: wait for its end, or "
+                f"let both work on one database, {SHARED}."
+            ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def open_study(storage: str, *, name: str, identity: Mapping[str, Any]) -> optuna.Study:
@@ -29,7 +72,7 @@ def open_study(storage: str, *, name: str, identity: Mapping[str, Any]) -> optun
         LabError: the storage can't be opened, or the study there is another one: of another space, other data.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    try:
+    with _usable(storage), _alone_while_opening(storage):
         opened = _open_storage(storage)
         study = optuna.create_study(
             study_name=name,
@@ -43,20 +86,32 @@ def open_study(storage: str, *, name: str, identity: Mapping[str, Any]) -> optun
             study.set_user_attr(_IDENTITY, dict(identity))
             return study
         names = optuna.get_all_study_names(opened)
-    except Exception as error:  # a broken journal, a database and its driver each raise their own
-        if isinstance(error, LabError) or is_disk_full(error):
-            raise
-        raise LabError(
-            f"sweep.storage={hide_password(storage)} can't be used ({reason(error)}): it must be a journal file of "
-            "Optuna, or the URL of a database that is there, with its driver installed."
-        ) from error
     _compare(there, identity, name=name, names=names, storage=storage)
     return study
 
 
+@contextmanager
+def _usable(storage: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # a broken journal, a database and its driver each raise their own
+        if isinstance(error, LabError) or is_disk_full(error):
+            raise
+        raise LabError(
+            f"sweep.storage={hide_password(storage)} can't be used ({why(error)}): it must be a journal file of "
+            "Optuna, or the URL of a database that is there, with its driver installed."
+        ) from error
+
+
+def _alone_while_opening(storage: str) -> AbstractContextManager[None]:
+    """Two that make a database's tables at once would both fail."""
+    return alone_in(storage, "rfcx_lab tables", patience=_OPENING) if is_server(storage) else nullcontext()
+
+
 def _open_storage(storage: str) -> BaseStorage:
     if "://" in storage:
-        return RDBStorage(storage)
+        url = address(storage).replace("{", "{{").replace("}", "}}")  # Optuna fills in templates
+        return RDBStorage(url, engine_options(storage))
     path = Path(storage)
     path.parent.mkdir(parents=True, exist_ok=True)
     _mend(path)

@@ -15,12 +15,14 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from rfcx_lab.lab.space import Space
+from rfcx_lab.verdict import Curves
 from rfcx_lab.verdict.frontier import Frontier, FrontierConfig, estimate_frontier
 from rfcx_lab.verdict.level_set import Observation
 
 DIRECTION = StudyDirection.MINIMIZE  # of a study
 CELL = "rfcx_lab:cell"  # system attribute: the architecture, known before any parameter is suggested
 _MARGINS, FAILURE = "margins", "failure"  # user attributes
+_CURVES = "rfcx_lab:curves"  # system attribute: of a study that has several drivers
 
 
 @dataclass(frozen=True)
@@ -68,15 +70,20 @@ def tell_failure(study: optuna.Study, trial: optuna.Trial, reason: str) -> None:
     study.tell(trial, state=TrialState.FAIL)
 
 
-def release_running(study: optuna.Study) -> int:
-    """End the trials that a killed driver left running, so that they are asked for again; how many there were.
+def note_curves(study: optuna.Study, trial: optuna.Trial, curves: Sequence[Curves]) -> None:
+    """Keep the curves of a running trial's fits for drivers that have not these fits in their store."""
+    study._storage.set_trial_system_attr(trial._trial_id, _CURVES, [each.to_dict() for each in curves])
 
-    Only the one driver of a study may call it, before it asks for the first trial.
-    """
-    running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-    for trial in running:
-        study.tell(trial.number, state=TrialState.FAIL)
-    return len(running)
+
+def noted_curves(trial: optuna.Trial | FrozenTrial) -> list[Curves]:
+    """What `note_curves` has kept of a trial that is told."""
+    kept = trial.system_attrs.get(_CURVES, []) if isinstance(trial, FrozenTrial) else []
+    return [Curves.from_dict(each) for each in kept]
+
+
+def give_back(study: optuna.Study, number: int) -> None:
+    """End a running trial that is not to be fitted: it counts as never asked."""
+    study.tell(number, state=TrialState.FAIL)
 
 
 def visit(study: optuna.Study, space: Space, trial: optuna.Trial) -> int:
@@ -103,6 +110,12 @@ def sort_trials(trials: Sequence[FrozenTrial], space: Space, *, last: Observatio
 
 def _told(trial: FrozenTrial) -> tuple[float, int]:
     return trial.datetime_complete.timestamp() if trial.datetime_complete else 0.0, trial.number
+
+
+def count_trials(trials: Sequence[FrozenTrial], space: Space) -> int:
+    """Those that were told, or are running."""
+    history = sort_trials(trials, space)
+    return len(history.observations) + len(history.failed) + sum(t.state == TrialState.RUNNING for t in trials)
 
 
 def observe(trial: FrozenTrial, space: Space) -> Observation | None:

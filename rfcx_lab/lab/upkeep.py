@@ -22,8 +22,8 @@ def clear_leftovers(runs: Path) -> None:
 
 
 @contextmanager
-def alone_on(study: str, *, runs: Path) -> Iterator[None]:
-    """One driver per study: two would train every fit twice.
+def alone_on(study: str, *, runs: Path, else_: str = "wait for that run to end") -> Iterator[None]:
+    """One driver per study and folder: two would train every fit twice. `else_` is what a second one is told to do.
 
     Raises:
         LabError: there is another one.
@@ -34,7 +34,7 @@ def alone_on(study: str, *, runs: Path) -> Iterator[None]:
     try:
         lock.acquire()
     except Timeout:
-        raise LabError("This study is being run already, from the same runs_dir; wait for that run to end.") from None
+        raise LabError(f"This study is being run already, from the same runs_dir; {else_}.") from None
     try:
         yield
     finally:

@@ -102,9 +102,14 @@ class StudyView:
         tags = {"level": "rung", "rung": name, "role": rung.role, "index": index}
         return self._tracker.open_run(_rung_node(name), name=name, parent=self.study_run, tags=tags)
 
-    def abandon(self, error: BaseException) -> None:
-        """End every run that is still open: this study will not be finished now."""
-        self._tracker.abandon("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
+    def refresh(self) -> None:
+        """Know of the runs that other drivers of the study have opened."""
+        self._tracker.refresh()
+
+    def abandon(self, error: BaseException, *, others: bool = False) -> None:
+        """End every run that is still open: this study will not be finished now, unless there are `others` at it."""
+        status = "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED"
+        self._tracker.abandon(status, keep=_STUDY if others else None)
 
 
 def _rung_node(name: str) -> str:

@@ -21,9 +21,11 @@ def by_level(runs: list[Run], level: str) -> list[Run]:
     return [run for run in runs if run.data.tags["level"] == level]
 
 
-def assert_view_is_whole(uri: str, *, repeats: int, epochs: int, rungs: int = len(RUNGS)) -> None:
+def assert_view_is_whole(
+    uri: str, *, repeats: int, epochs: int, rungs: int = len(RUNGS), experiment: str = "smoke"
+) -> None:
     """Every run once and ended; every epoch of every fit once; the data named once."""
-    runs, client = runs_of(uri), MlflowClient(tracking_uri=uri)
+    runs, client = runs_of(uri, experiment), MlflowClient(tracking_uri=uri)
     counts = {"study": 1, "rung": rungs, "fit": repeats * rungs}
     assert Counter(run.data.tags["level"] for run in runs) == counts
     assert len({run.data.tags["node"] for run in runs}) == len(runs)

@@ -251,6 +251,43 @@ def test_a_database_that_is_not_there_is_said_without_its_password():
     assert "secret" not in str(caught.value)
 
 
+def test_a_database_that_is_not_there_is_said_before_features_are_computed(toy_config, tmp_path, capsys):
+    config = toy_config(*SIZE, "sweep.storage=postgres://me:secret@127.0.0.1:1/x")
+    with pytest.raises(
+        LabError, match=r"sweep\.storage=postgres://…@127\.0\.0\.1:1/x can't be used \(.*refused"
+    ) as caught:
+        sweep(config, tmp_path / "out")
+    assert "secret" not in str(caught.value) + capsys.readouterr().out
+    assert not (Path(config.runs_dir) / "features").exists()
+
+
+@pytest.mark.parametrize("url", ["", "sqlite:///"])
+def test_a_second_driver_of_a_study_in_a_file_is_refused_and_told_how_both_may_work(url, make_config, tmp_path, diary):
+    """Whether it has the first one's runs_dir, or another one."""
+    storage = f"{url}{tmp_path}/study"
+    first, second = (make_config(f"sweep.storage={storage}") for _ in range(2))
+    refusals = []
+
+    def fit(rung, **options):
+        if not refusals:
+            for runs in (first.runs_dir, str(tmp_path / "other")):
+                second.runs_dir = runs
+                with pytest.raises(LabError) as caught:
+                    sweep(second, tmp_path / "second")
+                refusals.append(str(caught.value))
+        return fakes.fit_with_frontier(rung, **options)
+
+    assert sweep(first, tmp_path / "first", fit=fit).document
+    both = "sweep.storage=postgresql://user:password@host/name"
+    assert refusals[0].startswith(
+        "This study is being run already, from the same runs_dir; wait for that run to end, or"
+    )
+    assert f"a runs_dir of its own and both one database, as {both}" in refusals[0]
+    assert refusals[1].startswith(f"sweep.storage={storage} is in use by another driver, and a file has only one: wait")
+    assert both in refusals[1]
+    assert {t.state for t in study_of(storage).trials} == {TrialState.COMPLETE}
+
+
 def test_a_folder_that_can_not_be_written_is_said(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(LabError, match=r"can't be used"):
