@@ -32,12 +32,19 @@ def write_answer(
             _answer_best(best),
         ]
     else:
-        answers = [_answer_nothing_learnt(over=over, epochs=epochs)]
+        single = capacity[0].info.name if len(rungs) == 1 else None
+        answers = [_answer_nothing_learnt(over=over, epochs=epochs, single=single, repeats=repeats)]
     parts = [*answers, _recommend(recommended), *map(_tell_remedy, remedies), _count_left_out(rungs)]
     return " ".join(part for part in parts if part)
 
 
-def _answer_nothing_learnt(*, over: str, epochs: int) -> str:
+def _answer_nothing_learnt(*, over: str, epochs: int, single: str | None, repeats: int) -> str:
+    if single is not None:
+        fits = "its one fit was" if repeats == 1 else f"of its {repeats} fits half or more were"
+        return (
+            f"Trained for {epochs} epochs, {single} has learnt nothing that could be overfit: {fits} never credibly "
+            "better on the validation part than at the first epoch. Check labels, features and the learning rate."
+        )
     return (
         f"Trained for {epochs} epochs, no rung has learnt anything that could be overfit, over {over}: on each, half "
         "of the fits or more were never credibly better on the validation part than at their first epoch. Where "
