@@ -16,6 +16,7 @@ from rfcx_lab.errors import LabError
 from rfcx_lab.files import check_name, check_place
 from rfcx_lab.ladder_config import LadderConfig, StepsConfig
 from rfcx_lab.ladder_config import RungConfig as RungConfig
+from rfcx_lab.ladder_config import StepConfig as StepConfig
 from rfcx_lab.verdict.config import OnsetConfig
 
 

@@ -131,10 +131,12 @@ def _split_rows(labels: NDArray[np.int64], *, config: SplitConfig, repeats: int)
         )
     everyone, seed = np.arange(rows), config.row_seed
     rest, test = train_test_split(everyone, test_size=config.test_fraction, random_state=seed, stratify=labels)
-    return [
-        Split(repeat, *train_test_split(rest, test_size=config.validation_fraction, random_state=seed + repeat), test)
-        for repeat in range(repeats)
-    ]
+    splits = []
+    for repeat in range(repeats):
+        options = {"test_size": config.validation_fraction, "random_state": seed + repeat}
+        train, validation = train_test_split(rest, **options)
+        splits.append(Split(repeat, train, validation, test))
+    return splits
 
 
 def _fold_count(fraction: float) -> int:

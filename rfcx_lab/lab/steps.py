@@ -145,7 +145,8 @@ def _say_plan(configs: Sequence[Config], engine: Engine) -> None:
         seconds += cost.seconds(new) if new else 0.0
     say(
         f"Steps: {len(configs) - 1} of {configs[0].ladder.repeats} fits each, and a ladder on the last: "
-        f"{len(missing)} of {total} fits to do, about {duration(seconds)} on {engine.workers} worker(s), features apart."
+        f"{len(missing)} of {total} fits to do, about {duration(seconds)} on {engine.workers} worker(s), beside "
+        "features."
     )
 
 

@@ -165,8 +165,8 @@ def tell_steps(steps: Sequence[StepVerdict], *, epochs: int, chance: float) -> s
     first, last = steps[0], steps[-1]
     parts = [
         f"Trained for {epochs} epochs, the pipeline comes to {_loss(first)}{_test(first)} as it stands "
-        f"({_counted(first)}), where equal probabilities give {chance:.2f}, and with {len(corrections)} corrections to {_loss(last)}"
-        f"{_test(last)} ({_counted(last)})."
+        f"({_counted(first)}), where equal probabilities give {chance:.2f}, and with {len(corrections)} corrections to "
+        f"{_loss(last)}{_test(last)} ({_counted(last)})."
     ]
     if matter:
         told = "; ".join(f"{step.name} ({_changes(step)})" for step in matter)
