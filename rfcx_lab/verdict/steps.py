@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from rfcx_lab.verdict.config import JudgeConfig
 from rfcx_lab.verdict.curves import Curves
 from rfcx_lab.verdict.intervals import OpenInterval, holm, mean_interval, mean_p_value
+from rfcx_lab.verdict.record import LadderRecord
 from rfcx_lab.verdict.rungs import CAPACITY, JudgedFit, JudgedRung, RungInfo, judge_rung, median_onset
 from rfcx_lab.verdict.turning import FEWEST_REPEATS
 
@@ -63,6 +65,21 @@ class StepVerdict:
     def matters(self) -> bool:
         """Whether it is established that the step changes one of the two."""
         return any(d is not None and d.established for d in (self.loss_difference, self.gap_difference))
+
+
+def read_steps(document: Mapping[str, Any], record: LadderRecord) -> list[StepRecord]:
+    """What `compare_steps` takes, from a `mended.json` and the curves beside it."""
+    parameters = {info.name: info.trainable_parameters for info in record.order}
+    return [
+        StepRecord(
+            name=step["name"],
+            curves=record.curves[step["name"]],
+            test_accuracy=step["test_accuracies"],
+            validation_fraction=step["validation_fraction"],
+            trainable_parameters=parameters[step["name"]],
+        )
+        for step in document["steps"]
+    ]
 
 
 def compare_steps(records: Sequence[StepRecord], *, epochs: int, config: JudgeConfig) -> list[StepVerdict]:

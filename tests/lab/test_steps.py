@@ -16,7 +16,7 @@ from rfcx_lab.lab.steps_answer import check_steps_answer
 from rfcx_lab.lab.study import plan_study
 from rfcx_lab.verdict import JudgeConfig, OnsetConfig
 from rfcx_lab.verdict.record import read_record
-from rfcx_lab.verdict.steps import StepRecord, compare_steps
+from rfcx_lab.verdict.steps import compare_steps, read_steps
 from tests import fakes
 from tests.conftest import TOY, compose_config
 
@@ -96,17 +96,7 @@ def test_verdict_follows_from_the_files(mended):
     paths = {path.name: path for path in reversed(mended.files)}
     document = json.loads(paths["mended.json"].read_text())
     record = read_record(paths["curves.csv.gz"])
-    parameters = {info.name: info.trainable_parameters for info in record.order}
-    records = [
-        StepRecord(
-            step["name"],
-            record.curves[step["name"]],
-            step["test_accuracies"],
-            step["validation_fraction"],
-            parameters[step["name"]],
-        )
-        for step in document["steps"]
-    ]
+    records = read_steps(document, record)
     judge = JudgeConfig(**{**document["judge"], "onset": OnsetConfig(**document["judge"]["onset"])})
     for found, step in zip(
         compare_steps(records, epochs=document["epochs"], config=judge), document["steps"], strict=True
