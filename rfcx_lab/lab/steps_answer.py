@@ -32,7 +32,7 @@ def build_steps_answer(
 ) -> dict[str, Any]:
     """The whole document, checked against its JSON Schema. All sequences hold one item per step."""
     judge, epochs = judge_config(config), max(one.training.epochs for one in configs)
-    steps = compare_steps(records, epochs=epochs, config=judge)
+    steps = compare_steps(records, config=judge)
     document: dict[str, Any] = {
         "schema": SCHEMA,
         "answer": "",

@@ -122,6 +122,6 @@ def identify(config: Config, study: Study) -> dict[str, Any]:
 
 
 def _stated(node: Any) -> dict[str, Any]:
-    """A config's values, but for keys that came later and stand at the only way there was before: stored studies go on."""
+    """A config's values, without keys that came later and stand at the one way there was: stored studies go on."""
     known = signature(node)
     return {key: value for key, value in asdict(node).items() if key not in _LATER or key in known}

@@ -82,8 +82,10 @@ def read_steps(document: Mapping[str, Any], record: LadderRecord) -> list[StepRe
     ]
 
 
-def compare_steps(records: Sequence[StepRecord], *, epochs: int, config: JudgeConfig) -> list[StepVerdict]:
+def compare_steps(records: Sequence[StepRecord], *, config: JudgeConfig) -> list[StepVerdict]:
     """Judge every step by itself, and against the one before over the repeats that both have: one family of tests.
+
+    The longest curve of a step is its epoch budget.
 
     Raises:
         LabError: a repeat occurs twice in a step, or a loss is not above 0.
@@ -93,7 +95,7 @@ def compare_steps(records: Sequence[StepRecord], *, epochs: int, config: JudgeCo
             record.curves,
             RungInfo(record.name, CAPACITY, record.trainable_parameters),
             index=index,
-            epochs=epochs,
+            epochs=max((curve.epochs for curve in record.curves if curve.failure is None), default=0),
             config=config,
         )
         for index, record in enumerate(records)

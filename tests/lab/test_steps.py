@@ -98,9 +98,7 @@ def test_verdict_follows_from_the_files(mended):
     record = read_record(paths["curves.csv.gz"])
     records = read_steps(document, record)
     judge = JudgeConfig(**{**document["judge"], "onset": OnsetConfig(**document["judge"]["onset"])})
-    for found, step in zip(
-        compare_steps(records, epochs=document["epochs"], config=judge), document["steps"], strict=True
-    ):
+    for found, step in zip(compare_steps(records, config=judge), document["steps"], strict=True):
         plain = json.loads(json.dumps(asdict(found)))
         assert plain == {key: step[key] for key in plain}
 
