@@ -82,7 +82,10 @@ def fit_with_model(rung, **options) -> Fit:
 
 
 def fit_that_learns_once_scaled(rung, *, train, validation, classes, training, seed, on_epoch, scaling=None) -> Fit:
-    """It stays at chance until windows are normalised by the training part; a running training loss is too high."""
+    """It stays at chance until windows are normalised by the training part; a running training loss is too high.
+
+    It streams no epoch.
+    """
     _note(f"{rung.name} {seed} {train.windows.shape[1:]} {training}")
     noise = np.random.default_rng([seed, train.windows.shape[1], training.batch_size]).normal(0, 0.01, training.epochs)
     learns, running = training.scaling == "train_per_coefficient", training.train_loss == "running"
@@ -90,9 +93,8 @@ def fit_that_learns_once_scaled(rung, *, train, validation, classes, training, s
     for number in range(1, training.epochs + 1):
         learnt = math.exp(-number / 4) if learns else 1.0
         val_loss = 0.4 + 0.7 * learnt + noise[number - 1]
-        epoch = Epoch(val_loss - 0.2 + 0.5 * running, val_loss, train_accuracy=0.9, val_accuracy=1 - 0.6 * learnt)
-        fit.epochs.append(epoch)
-        on_epoch(number, epoch)
+        accuracies = {"train_accuracy": 0.9, "val_accuracy": 1 - 0.6 * learnt}
+        fit.epochs.append(Epoch(val_loss - 0.2 + 0.5 * running, val_loss, **accuracies))
     return fit
 
 

@@ -66,7 +66,7 @@ def climb_with(
     command: Sequence[str] = (),
     page: bool = True,
 ) -> Climb:
-    """`climb_ladder` on an engine that is open already, as one of several studies; on request without a `page`."""
+    """`climb_ladder` on an engine that is open already, as one of several studies; on request without a page."""
     study = prepare_study(config, mapper=engine.map)
     with alone_on(study.key, runs=Path(config.runs_dir)):
         if study.up_to(plan_of(config)[0].repeats).missing():
@@ -91,13 +91,13 @@ def _climb(
     test, model = (measured.document, measured.model) if measured else (None, None)
     document = build_answer(climbed, test=test)
     written = write_report(output, document, record, study.clips.rejected)
-    if command is not None:  # what is quoted on the page
+    if command is not None:
         written.append(
             write_study_page(
                 output, study, config, document=document, record=record, measured=measured, command=command
             )
         )
-    written += evaluate_shown(fitter.engine, study, config, output)
+        written += evaluate_shown(fitter.engine, study, config, output)
     with forgiving():
         for spec in study.fits:
             fitter.show(spec)

@@ -21,7 +21,10 @@ from tests import fakes
 from tests.conftest import TOY, compose_config
 
 TOY_DATA = ("data=toy", *(override for override in TOY if override.startswith("data.")))
-SIZE = ("training.epochs=12", "steps.repeats=4", "ladder.repeats=4", "ladder.extend=false", "engine=inline")
+SIZE = (
+    "training.epochs=12", "steps.repeats=4", "ladder.repeats=4", "ladder.extend=false", "engine=inline",
+    "ladder.only=[LSTM 8,+ Dense 48,+ LSTM dropout]",
+)  # fmt: skip
 STEPS = (
     StepConfig("as it stands", {}),
     StepConfig("fixed", {"window": {"kind": "fixed", "seconds": 1.0, "frames": None, "padding": "end"}}),
