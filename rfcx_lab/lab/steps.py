@@ -113,10 +113,11 @@ def apply_change(config: Config, change: Any, *, where: str) -> Config:
             raise LabError(f"{where}: change has {section}; a step may change {', '.join(SECTIONS)}.")
         try:
             node = OmegaConf.merge(OmegaConf.structured(getattr(config, section)), values)
-            config = replace(config, **{section: OmegaConf.to_object(node)})
+            changed: dict[str, Any] = {section: OmegaConf.to_object(node)}
         except (OmegaConfBaseException, ValueError, TypeError) as error:
             said = str(error).strip().splitlines()[0]
             raise LabError(f"{where}: change.{section}={values}: {said}.") from error
+        config = replace(config, **changed)
     return config
 
 

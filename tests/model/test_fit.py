@@ -200,8 +200,10 @@ def test_weight_decay_keeps_weights_small_and_stands_in_no_curve(fitted):
     assert decayed.epochs[-1].train_loss > fitted.epochs[-1].train_loss
 
 
-@pytest.mark.parametrize("name", ["train_per_coefficient", "all_per_coefficient", "train_global", "all_global"])
-@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize(
+    ("name", "turned"),
+    [("all_per_coefficient", False), ("train_per_coefficient", True), ("train_global", False), ("all_global", True)],
+)
 def test_a_saved_model_normalises_as_its_fit_did(tmp_path, name, turned):
     everything = np.concatenate([part(0).windows, 3 * part(1).windows])
     rows = everything if of_all(name) else part(0).windows
