@@ -8,7 +8,7 @@ STORAGE ?= runs/optuna/sweep.log
 RECORDINGS = $(if $(DATA),data=rfcx data.root="'$(DATA)'")
 
 .DEFAULT_GOAL := help
-.PHONY: help look ladder sweep smoke test lint format ui dashboard clean
+.PHONY: help look ladder sweep article mended experiments smoke test lint format ui dashboard clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -21,6 +21,15 @@ look: $(INSTALLED)  ## A page about the data before any training, or on make loo
 
 sweep: $(INSTALLED)  ## Search depth and width for the frontier beyond which models overfit (DATA=folder as above)
 	$(BIN)/python -m rfcx_lab +experiment=sweep $(RECORDINGS)
+
+article: $(INSTALLED)  ## The article's pipeline as it is written, with what is wrong with it (DATA=folder as above)
+	$(BIN)/python -m rfcx_lab +experiment=article $(RECORDINGS)
+
+mended: $(INSTALLED)  ## The same, corrected choice by choice: which ones matter? (DATA=folder as above)
+	$(BIN)/python -m rfcx_lab +experiment=mended $(RECORDINGS)
+
+experiments: $(INSTALLED)  ## List the studies on record with their answers
+	$(BIN)/python -m rfcx_lab.records
 
 smoke: $(INSTALLED)  ## The same path at toy size: does everything work here?
 	$(BIN)/python -m rfcx_lab +experiment=smoke

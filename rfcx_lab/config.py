@@ -14,6 +14,9 @@ from omegaconf import MISSING, OmegaConf
 
 from rfcx_lab.errors import LabError
 from rfcx_lab.files import check_name, check_place
+from rfcx_lab.ladder_config import LadderConfig, StepsConfig
+from rfcx_lab.ladder_config import RungConfig as RungConfig
+from rfcx_lab.ladder_config import StepConfig as StepConfig
 from rfcx_lab.verdict.config import OnsetConfig
 
 
@@ -55,6 +58,7 @@ class WindowConfig:
     kind: str = MISSING  # "fixed": seconds around the box's centre; "crop": the box itself
     seconds: float | None = None  # fixed: length of the window
     frames: int | None = None  # crop: zero-padded or cut to so many frames
+    padding: str = "end"  # crop: where the zeros stand; "both": half of them before the box, as in the article
 
 
 @dataclass
@@ -69,6 +73,7 @@ class FeatureConfig:
     n_mfcc: int | None = None
     f_min: float = 0.0  # Hz, lower edge of the mel bands
     f_max: float | None = None  # Hz, upper edge; none: half the sampling rate
+    mel_rate: int | None = None  # Hz for which the mel bands are laid out; none: sample_rate
     time_major: bool = True  # False: the article's axes, the LSTM walks along the coefficients
 
 
@@ -76,9 +81,10 @@ class FeatureConfig:
 class SplitConfig:
     """Who is trained on, validated on, and left untouched until the end."""
 
-    group: str = MISSING  # rows with the same value stay on one side
+    group: str = MISSING  # rows with the same value stay on one side; "row": each row goes where chance puts it
     test_fraction: float = MISSING
     validation_fraction: float = MISSING  # of what the test part leaves
+    row_seed: int = 123  # group=row: scikit-learn's random_state, the article's; repeat r draws validation with + r
 
 
 @dataclass
@@ -95,29 +101,6 @@ class LookConfig:
 
     only: bool = False  # make the page and stop: nothing is trained
     calls: int = 3  # shown of each species
-
-
-@dataclass
-class RungConfig:
-    """One architecture: LSTM layers, dense layers, a softmax over the species on top."""
-
-    name: str = MISSING
-    lstm: list[int] = MISSING  # widths, bottom to top; each but the last hands on its whole sequence
-    dense: list[int] = field(default_factory=list)  # widths of relu layers; [] means none
-    lstm_dropout: float = 0.0  # after each LSTM layer
-    dense_dropout: list[float] = field(default_factory=list)  # one per dense layer; [] means none
-    role: str = "capacity"  # "capacity", or "remedy": compared with the full stack, never the answer
-
-
-@dataclass
-class LadderConfig:
-    """The rungs, bottom to top, one change at a time, and how often each is climbed."""
-
-    rungs: list[RungConfig] = MISSING
-    repeats: Any = MISSING  # a whole number; or {min: 4, max: 12}: judged on the way too, and stopped once settled
-    only: list[str] = field(default_factory=list)  # climb these rungs alone, by name
-    extend: bool = True  # where the lowest rung overfits, add smaller ones below it
-    margin: float = 0.05  # a rise of the validation loss by less than this share is no overfitting
 
 
 @dataclass
@@ -167,6 +150,9 @@ class TrainingConfig:
     batch_size: int = MISSING
     learning_rate: float = MISSING
     shuffle: bool = MISSING
+    scaling: str = "train_per_coefficient"  # whose statistics (train, all) of what (per_coefficient, global: min-max)
+    train_loss: str = "evaluated"  # at the epoch's end; "running": Keras's own, with dropout on, while weights move
+    keep: str = "best"  # the epoch whose weights are kept, by validation loss; or "last"
 
 
 @dataclass
@@ -191,7 +177,9 @@ class Config:
     """A whole study."""
 
     name: str = MISSING  # the experiment's name
-    kind: str = "ladder"  # "ladder": climb its rungs; "sweep": search a space of architectures
+    kind: str = (
+        "ladder"  # "ladder": climb its rungs; "sweep": search a space of architectures; "steps": mend a pipeline
+    )
     seed: int = MISSING
     runs_dir: str = MISSING  # fits, feature cache, soundscapes and the MLflow store live here
     data: DataConfig = MISSING
@@ -202,6 +190,7 @@ class Config:
     look: LookConfig = field(default_factory=LookConfig)
     ladder: LadderConfig = MISSING
     sweep: SweepConfig = MISSING
+    steps: StepsConfig = field(default_factory=StepsConfig)
     training: TrainingConfig = MISSING
     onset: OnsetConfig = field(default_factory=OnsetConfig)  # its thresholds are documented there
     engine: EngineConfig = MISSING

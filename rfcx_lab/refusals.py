@@ -21,12 +21,12 @@ from omegaconf.errors import (
     ValidationError,
 )
 
-from rfcx_lab.config import SCHEMAS, Config, RungConfig
+from rfcx_lab.config import SCHEMAS, Config, RungConfig, StepConfig
 from rfcx_lab.errors import LabError
 
 E = TypeVar("E", bound=BaseException)
 _WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
-_PLURALS = {int: "whole numbers", float: "numbers", bool: "true or false", str: "texts"}
+_PLURALS = {int: "whole numbers", float: "numbers", bool: "true or false", str: "texts", StepConfig: "steps"}
 _TASK = (Path(__file__).with_name("__main__.py"), "main")  # what Hydra calls once there is a config
 _LONGEST = 150  # characters of what a library says, or of an override
 

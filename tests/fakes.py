@@ -26,7 +26,7 @@ RISES = "FAKE_RISES"
 _QUIET = 0.2  # share of the noise that a rung keeps whose rise is planted
 
 
-def fake_fit(rung, *, train, validation, classes, training, seed, on_epoch) -> Fit:
+def fake_fit(rung, *, train, validation, classes, training, seed, on_epoch, scaling=None) -> Fit:
     """Rungs with a dense layer overfit from epoch TRUE_ONSET; the others don't, unless RISES says so."""
     _note(f"{rung.name} {seed}")
     noise = np.random.default_rng([seed, len(rung.name)]).normal(0, 0.01, (training.epochs, 2))
@@ -85,6 +85,23 @@ def fit_with_model(rung, **options) -> Fit:
     """As `fake_fit`, with 8 kB in a model's place."""
     fit = fake_fit(rung, **options)
     fit.best_model = np.random.default_rng(options["seed"]).bytes(8192)
+    return fit
+
+
+def fit_that_learns_once_scaled(rung, *, train, validation, classes, training, seed, on_epoch, scaling=None) -> Fit:
+    """It stays at chance until windows are normalised by the training part; a running training loss is too high.
+
+    It streams no epoch.
+    """
+    _note(f"{rung.name} {seed} {train.windows.shape[1:]} {training}")
+    noise = np.random.default_rng([seed, train.windows.shape[1], training.batch_size]).normal(0, 0.01, training.epochs)
+    learns, running = training.scaling == "train_per_coefficient", training.train_loss == "running"
+    fit = Fit(best_epoch=training.epochs, best_model=np.random.default_rng(seed).bytes(64))
+    for number in range(1, training.epochs + 1):
+        learnt = math.exp(-number / 4) if learns else 1.0
+        val_loss = 0.4 + 0.7 * learnt + noise[number - 1]
+        accuracies = {"train_accuracy": 0.9, "val_accuracy": 1 - 0.6 * learnt}
+        fit.epochs.append(Epoch(val_loss - 0.2 + 0.5 * running, val_loss, **accuracies))
     return fit
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from rfcx_lab.config import DataConfig
 from rfcx_lab.data.recordings import Recording, find_recording
+from rfcx_lab.data.splits import ROW
 from rfcx_lab.data.tables import (
     FOLDS_REMEDY,
     OPTIONAL,
@@ -62,11 +63,15 @@ class Clips:
         return digest.hexdigest()
 
     def groups(self, column: str) -> NDArray[np.str_]:
-        """The value of `column` per row `[N]`, as text.
+        """The value of `column` per row `[N]`, as text; of `splits.ROW`, a value of its own for each.
 
         Raises:
             LabError: there is no such column, or a row has no value in it.
         """
+        if column == ROW:
+            if ROW in self.table:
+                raise LabError(f"split.group={ROW}: {self.root / 'folds.csv'} has a column of that name; rename it.")
+            return np.arange(len(self.table)).astype(str)
         if column not in self.table:
             known = ", ".join(self.table.columns.drop(["line", "label"]))
             raise LabError(f"split.group={column}: no such column in {self.root}; there are {known}.")

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rfcx_lab.data.crossings import Crossing, find_crossings
-from rfcx_lab.data.splits import Split
+from rfcx_lab.data.splits import ROW, Split
 from rfcx_lab.data.telling import Told, clustered_interval, majority, told_by_company, told_by_value
 
 GREEN, AMBER, RED = STATUSES = ("green", "amber", "red")
@@ -115,6 +115,10 @@ class Judge:
             AMBER: f"too few calls to say that it matters; to be sure, {remedy}",
             GREEN: self._or(GREEN),
         }
+        if status == GREEN and self._split_by == ROW and column == "recording_id":
+            # The recording need not tell the species to help a model that has heard its background with this very call.
+            status = AMBER
+            what[AMBER] = f"{self._or(GREEN)}, but the same background stands on both sides; {remedy}"
         said = (
             f"{self._counted(crossings, f'share the {column}')}. It names the species of {100 * alone[0]:.1f} % of "
             f"these; with the others at a guess, it {self._names(told)}: {what[status]}."

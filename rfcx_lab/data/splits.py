@@ -1,11 +1,13 @@
 """Splits: one test part per study, then paired redraws of training and validation from the rest.
 
-Groups (recordings, by default) never stand on two sides; species are spread as evenly as groups allow.
+Groups (recordings, by default) never stand on two sides; species are spread as evenly as groups allow. Where the
+split is by row, there are no groups: rows are drawn as the article draws them.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,8 +19,12 @@ from rfcx_lab.config import SplitConfig
 from rfcx_lab.errors import LabError
 
 Rows = NDArray[np.int64]
+ROW = "row"
+"""In a group's place: each row is one of its own."""
+
 _TEST, _REPEAT = 0, 1  # streams of the study's seed
 _FRACTION_TOLERANCE = 0.04
+_HIGHEST_SEED = 2**31  # scikit-learn takes twice as much, and repeats count on
 
 
 @dataclass(frozen=True)
@@ -55,13 +61,19 @@ def make_splits(
 ) -> list[Split]:
     """Draw the test part, then `repeats` times training and validation.
 
-    `labels` and `groups` are `[N]`. Repeat r depends on `seed` and r alone, not on how many repeats there are.
+    `labels` and `groups` are `[N]`. Repeat r depends on `seed` and r alone, not on how many repeats there are. By row
+    it is `config.row_seed` that decides, and rows stand in the order in which they were drawn.
 
     Raises:
         LabError: a fraction that leaves nothing, a species in too few groups, or a group on two sides.
     """
     _check(labels, groups, config=config, species_names=species_names)
     everyone = np.arange(len(labels))
+    if config.group == ROW:
+        splits = _split_rows(labels, config=config, repeats=repeats)
+        for split in splits:
+            _assert_all_species(split, labels, groups, config=config, species_names=species_names)
+        return splits
     _check_parts(everyone, labels, groups, key="split.test_fraction", config=config)
     rest, test = _hold_out(everyone, labels, groups, fraction=config.test_fraction, seed=[seed, _TEST])
     _check_parts(rest, labels, groups, key="split.validation_fraction", config=config)
@@ -107,6 +119,26 @@ def _hold_out(
     return rows[kept], rows[held]
 
 
+def _split_rows(labels: NDArray[np.int64], *, config: SplitConfig, repeats: int) -> list[Split]:
+    """The article's two calls: the test part stratified, the validation part not. Repeat 0 has its seed for both."""
+    from sklearn.model_selection import train_test_split
+
+    species, rows = int(labels.max()) + 1, len(labels)
+    if math.ceil(rows * config.test_fraction) < species:
+        raise LabError(
+            f"split.test_fraction={config.test_fraction}: that part of {rows} calls can't hold one of each of "
+            f"{species} species; raise it."
+        )
+    everyone, seed = np.arange(rows), config.row_seed
+    rest, test = train_test_split(everyone, test_size=config.test_fraction, random_state=seed, stratify=labels)
+    splits = []
+    for repeat in range(repeats):
+        options = {"test_size": config.validation_fraction, "random_state": seed + repeat}
+        train, validation = train_test_split(rest, **options)
+        splits.append(Split(repeat, train, validation, test))
+    return splits
+
+
 def _fold_count(fraction: float) -> int:
     return max(2, round(1 / fraction))
 
@@ -119,8 +151,10 @@ def _check(
         if not 0 < value <= 0.5:
             raise LabError(f"split.{name}={value}: must be above 0 and at most 0.5.")
         possible = 1 / _fold_count(value)
-        if abs(possible - value) > _FRACTION_TOLERANCE:
+        if config.group != ROW and abs(possible - value) > _FRACTION_TOLERANCE:
             raise LabError(f"split.{name}={value}: must be one of 1/2, 1/3, 1/4 …; the nearest is {possible:.3f}.")
+    if not 0 <= config.row_seed <= _HIGHEST_SEED:
+        raise LabError(f"split.row_seed={config.row_seed}: must be 0 to {_HIGHEST_SEED}.")
     needed = 3  # one group for each of training, validation and test
     for label, name in enumerate(species_names):
         count = len(set(groups[labels == label]))

@@ -95,7 +95,9 @@ def ensure_windows(
         return at(_without(segments, noted)), noted
 
 
-def extract(segments: Sequence[Segment], *, features: FeatureConfig, frames: int) -> list[Frames | Unreadable]:
+def extract(
+    segments: Sequence[Segment], *, features: FeatureConfig, frames: int, padding: str = "end"
+) -> list[Frames | Unreadable]:
     """Features `[frames, F]` of each segment; those of one recording must stand together."""
     compute = FEATURES[features.kind]
     rows: list[Frames | Unreadable] = []
@@ -104,7 +106,7 @@ def extract(segments: Sequence[Segment], *, features: FeatureConfig, frames: int
             if isinstance(samples, Unreadable):
                 rows.append(samples)
             else:
-                rows.append(pad_or_cut(compute(samples, features), frames))
+                rows.append(pad_or_cut(compute(samples, features), frames, padding=padding))
     return rows
 
 
@@ -116,6 +118,8 @@ def _store(segments: Sequence[Segment], *, window: WindowConfig, features: Featu
         "features": signature(replace(features, time_major=True)),  # the axes are turned when a model is fed
         "libraries": {name: version(name) for name in _LIBRARIES},
     }
+    if window.kind == "crop":  # since then both of its ends are rounded, and it has a say in where it is padded
+        identity |= {"cut": True, "padding": window.padding}
     key = hashlib.blake2b(json.dumps(identity, sort_keys=True).encode(), digest_size=8).hexdigest()
     return WindowStore(under / key, key)
 
@@ -137,7 +141,7 @@ def _compute(
     shutil.rmtree(partial_path, ignore_errors=True)  # what a killed process left; the lock is ours
     partial_path.mkdir()
     shape = (len(segments), frames, width(features))
-    work = partial(extract, features=features, frames=frames)
+    work = partial(extract, features=features, frames=frames, padding=window.padding)
     results = mapper(work, [[segments[i] for i in task] for task in tasks])
     unreadable: dict[int, str] = {}
     blocks = zip(tasks, track(results, "Features", total=len(tasks)), strict=True)

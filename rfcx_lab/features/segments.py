@@ -24,11 +24,16 @@ _CONTEXT = 0.05  # seconds read on each side, so that the resampler sees what it
 
 @dataclass(frozen=True)
 class Segment:
-    """`start` and `stop`, in seconds, of `recording`."""
+    """`start` and `stop`, in seconds, of `recording`.
+
+    Where it is `cut`, both ends are rounded to whole samples, as those of a slice are; else it is the length, so that
+    all segments of so many seconds have one.
+    """
 
     recording: Recording
     start: float
     stop: float
+    cut: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,11 +78,11 @@ def _fixed(recording: Recording, t_min: float, t_max: float, window: WindowConfi
 
 
 def _crop(recording: Recording, t_min: float, t_max: float, window: WindowConfig) -> Segment:
-    return Segment(recording, t_min, min(t_max, recording.seconds))
+    return Segment(recording, t_min, min(t_max, recording.seconds), cut=True)
 
 
 def read_segments(segments: Sequence[Segment], *, sample_rate: int) -> list[Samples | Unreadable]:
-    """Mono samples of segments of ONE recording, each `[round((stop − start) · sample_rate)]`, in [−1, 1].
+    """Mono samples of segments of ONE recording, in [−1, 1]: each `[round((stop − start) · sample_rate)]`.
 
     Several channels are averaged. The result equals the same stretch of the whole file resampled at once (to about
     1e-5): the grid of the whole file is kept, and the resampler is given sound beyond the segment's edges.
@@ -102,8 +107,7 @@ def _read(file: sf.SoundFile, segment: Segment, sample_rate: int) -> Samples:
     native = segment.recording.sample_rate
     divisor = gcd(native, sample_rate)
     native_step, step = native // divisor, sample_rate // divisor  # so many samples here last as long as so many there
-    first = int(segment.start * sample_rate + 0.5)
-    count = round((segment.stop - segment.start) * sample_rate)
+    first, count = _samples(segment, sample_rate)
     begin = max(0, int((segment.start - _CONTEXT) * native) // native_step) * native_step
     end = min(segment.recording.frames, int((segment.stop + _CONTEXT) * native) + native_step)
     if file.samplerate != native:
@@ -120,6 +124,14 @@ def _read(file: sf.SoundFile, segment: Segment, sample_rate: int) -> Samples:
     offset = first - begin // native_step * step
     cut = mono[offset : offset + count]
     return np.pad(cut, (0, count - len(cut)))  # rounding may ask for a sample beyond the end
+
+
+def _samples(segment: Segment, sample_rate: int) -> tuple[int, int]:
+    """The first sample, and how many."""
+    if segment.cut:
+        first = round(segment.start * sample_rate)
+        return first, round(segment.stop * sample_rate) - first
+    return int(segment.start * sample_rate + 0.5), round((segment.stop - segment.start) * sample_rate)
 
 
 def _reason(segment: Segment, error: Exception) -> str:

@@ -49,7 +49,9 @@ def band_centres(config: FeatureConfig) -> NDArray[np.float64]:
     """The centre of each mel band in Hz, `[n_mels]`."""
     from librosa import mel_frequencies
 
-    return mel_frequencies(config.n_mels + 2, fmin=config.f_min, fmax=config.f_max or config.sample_rate / 2)[1:-1]
+    laid_out = _mel_rate(config)
+    centres = mel_frequencies(config.n_mels + 2, fmin=config.f_min, fmax=config.f_max or laid_out / 2)[1:-1]
+    return centres * config.sample_rate / laid_out  # where they come to lie
 
 
 def frame_count(window: WindowConfig, config: FeatureConfig) -> int:
@@ -59,6 +61,12 @@ def frame_count(window: WindowConfig, config: FeatureConfig) -> int:
     return 1 + round((window.seconds or 0.0) * config.sample_rate) // config.hop_length
 
 
+def input_shape(window: WindowConfig, config: FeatureConfig) -> tuple[int, int]:
+    """What a model is fed per window: (steps of the LSTM, numbers per step)."""
+    frames, numbers = frame_count(window, config), width(config)
+    return (frames, numbers) if config.time_major else (numbers, frames)
+
+
 def frames_of_sound(seconds: NDArray[np.float64], *, window: WindowConfig, config: FeatureConfig) -> NDArray[np.int64]:
     """How many frames of windows that last `seconds` `[N]` hold sound; what follows them is padding."""
     samples = np.round(seconds * config.sample_rate).astype(np.int64)
@@ -66,9 +74,11 @@ def frames_of_sound(seconds: NDArray[np.float64], *, window: WindowConfig, confi
     return np.minimum(centred, frame_count(window, config))
 
 
-def pad_or_cut(frames: Frames, count: int) -> Frames:
-    """`[T, F]` -> `[count, F]`, with zeros behind or the end cut off."""
-    return np.pad(frames[:count], ((0, max(0, count - len(frames))), (0, 0)))
+def pad_or_cut(frames: Frames, count: int, *, padding: str = "end") -> Frames:
+    """`[T, F]` -> `[count, F]`, with zeros behind or the end cut off; with `padding="both"`, half of them before."""
+    missing = max(0, count - len(frames))
+    before = missing // 2 if padding == "both" else 0
+    return np.pad(frames[:count], ((before, missing - before), (0, 0)))
 
 
 def empty_mel_bands(config: FeatureConfig) -> tuple[int, int]:
@@ -79,10 +89,11 @@ def empty_mel_bands(config: FeatureConfig) -> tuple[int, int]:
     """
     from librosa import mel_frequencies
 
-    edges = mel_frequencies(config.n_mels + 2, fmin=config.f_min, fmax=config.f_max or config.sample_rate / 2)
+    rate = _mel_rate(config)
+    edges = mel_frequencies(config.n_mels + 2, fmin=config.f_min, fmax=config.f_max or rate / 2)
 
     def empty(n_fft: int) -> int:
-        step = config.sample_rate / n_fft
+        step = rate / n_fft
         first = (np.floor(edges[:-2] / step) + 1) * step  # of the FFT's frequencies, the first one inside each band
         return int((first >= edges[2:]).sum())
 
@@ -97,8 +108,12 @@ def empty_mel_bands(config: FeatureConfig) -> tuple[int, int]:
     return empty(config.n_fft), mended
 
 
+def _mel_rate(config: FeatureConfig) -> int:
+    return config.mel_rate or config.sample_rate
+
+
 def _mel_basis(config: FeatureConfig, n_fft: int) -> NDArray[np.float32]:
-    return _cached_mel_basis(config.sample_rate, n_fft, config.n_mels, config.f_min, config.f_max)
+    return _cached_mel_basis(_mel_rate(config), n_fft, config.n_mels, config.f_min, config.f_max)
 
 
 @cache
@@ -133,12 +148,17 @@ def check_features(config: FeatureConfig, window: WindowConfig) -> None:
         valid = n_mfcc is not None and 0 < n_mfcc <= config.n_mels
         _require(valid, f"features.n_mfcc={n_mfcc}", f"must lie between 1 and features.n_mels={config.n_mels}")
     _require(config.f_max is None or config.f_max > 0, f"features.f_max={config.f_max}", "must be above 0")
-    top, nyquist = config.f_max or config.sample_rate / 2, config.sample_rate / 2
+    laid_out = config.mel_rate
+    _require(
+        laid_out is None or 0 < laid_out <= _TOP_RATE, f"features.mel_rate={laid_out}", f"must be 1 to {_TOP_RATE}"
+    )
+    top, nyquist = config.f_max or _mel_rate(config) / 2, _mel_rate(config) / 2
     _require(top <= nyquist, f"features.f_max={top}", f"lies above half the sampling rate, {nyquist} Hz")
     _require(0 <= config.f_min < top, f"features.f_min={config.f_min}", f"must lie between 0 and {top} Hz")
     _require(window.kind in ("fixed", "crop"), f"window.kind={window.kind}", "must be fixed or crop")
     _require(window.kind != "fixed" or (window.seconds or 0) > 0, f"window.seconds={window.seconds}", "must be above 0")
     _require(window.kind != "crop" or (window.frames or 0) > 0, f"window.frames={window.frames}", "must be above 0")
+    _require(window.padding in ("end", "both"), f"window.padding={window.padding}", "must be end or both")
     seconds = (window.seconds or 0) if window.kind == "fixed" else 1
     longest = round(seconds * config.sample_rate)
     _require(

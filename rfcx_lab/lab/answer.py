@@ -72,9 +72,9 @@ def describe_data(clips: Clips) -> dict[str, Any]:
 
 
 def describe_test(
-    results: Sequence[HeldOut], *, rung: str, rows: int, kept_repeat: int, kept_epoch: int
+    results: Sequence[HeldOut], *, rung: str, rows: int, kept_repeat: int, kept_epoch: int, kept: str
 ) -> dict[str, Any]:
-    """Held-out figures of the recommended rung: `[mean, standard deviation]` over its repeats' best epochs.
+    """Held-out figures of a rung: `[mean, standard deviation]` over its repeats' best, or last, epochs (`kept`).
 
     The spread is that between models; all are measured on the same test rows, so it is no interval for new data.
     """
@@ -84,6 +84,7 @@ def describe_test(
         "repeats": len(results),
         "loss": _mean_and_deviation([result.loss for result in results]),
         "accuracy": _mean_and_deviation([result.accuracy for result in results]),
+        "kept": kept,
         "model": {"repeat": kept_repeat, "epoch": kept_epoch},
     }
 

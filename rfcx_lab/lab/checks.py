@@ -6,11 +6,13 @@ import os
 from pathlib import Path
 from textwrap import shorten
 
-from rfcx_lab.config import Config, RungConfig, check_finite
+from rfcx_lab.config import Config, RungConfig, TrainingConfig, check_finite
+from rfcx_lab.data.splits import ROW
 from rfcx_lab.errors import LabError, hide_password
 from rfcx_lab.features.spectral import check_features, empty_mel_bands
 from rfcx_lab.files import check_name, check_place
 from rfcx_lab.model.rung import check_rungs
+from rfcx_lab.model.scaling import check_scaling, of_all
 from rfcx_lab.verdict import JudgeConfig
 from rfcx_lab.verdict.looks import Look, plan_looks
 
@@ -29,8 +31,8 @@ def check_config(config: Config) -> list[RungConfig]:
         from rfcx_lab.lab.architectures import check_sweep  # a ladder needs none of what it imports
 
         check_sweep(config.sweep)
-    elif config.kind != "ladder":
-        raise LabError(f"kind={config.kind}: must be ladder or sweep.")
+    elif config.kind not in ("ladder", "steps"):
+        raise LabError(f"kind={config.kind}: must be ladder, sweep or steps.")
     check_features(config.features, config.window)
     check_rungs(config.ladder.rungs)
     names = [rung.name for rung in config.ladder.rungs]
@@ -38,6 +40,7 @@ def check_config(config: Config) -> list[RungConfig]:
         if name not in names:
             raise LabError(f"ladder.only: there is no rung {name!r}; there are {', '.join(names)}.")
     training = config.training
+    _check_training(training)
     plan_of(config)
     for key, value in (
         ("training.epochs", training.epochs),
@@ -61,9 +64,21 @@ def check_config(config: Config) -> list[RungConfig]:
     if not 0 < config.audit.margin < 1:
         raise LabError(f"audit.margin={config.audit.margin}: must lie between 0 and 1.")
     climbed = [rung for rung in config.ladder.rungs if not config.ladder.only or rung.name in config.ladder.only]
+    shown = config.ladder.shown
+    if shown is not None and shown not in [rung.name for rung in climbed]:
+        climbs = ", ".join(rung.name for rung in climbed)
+        raise LabError(f"ladder.shown={shown}: that rung is not climbed; those that are: {climbs}.")
     if all(rung.role != "capacity" for rung in climbed):
         raise LabError("ladder.only: no capacity rung is left; only such a rung can be where overfitting begins.")
     return climbed
+
+
+def _check_training(training: TrainingConfig) -> None:
+    check_scaling(training.scaling)
+    for key, known in (("train_loss", ("evaluated", "running")), ("keep", ("best", "last"))):
+        value = getattr(training, key)
+        if value not in known:
+            raise LabError(f"training.{key}={value}: must be {' or '.join(known)}.")
 
 
 def _check_places(config: Config) -> None:
@@ -82,6 +97,27 @@ def feature_warnings(config: Config) -> list[str]:
         f"{empty} of {config.features.n_mels} mel bands are empty: features.n_fft={config.features.n_fft} is too short "
         f"for them; features.n_fft={n_fft} fills them all."
     ]
+
+
+def pipeline_warnings(config: Config) -> list[str]:
+    """What of the way from a recording to a curve is odd, but can be meant, as to do as others did: sentences."""
+    features, training = config.features, config.training
+    wrong = {
+        f"features.mel_rate={features.mel_rate}: the mel bands are laid out for that rate, not for "
+        f"features.sample_rate={features.sample_rate}, and catch other frequencies than those they are named after.":
+        features.mel_rate not in (None, features.sample_rate),
+        "features.time_major=false: the LSTM walks along the coefficients, each with all its frames at once, not along "
+        "time.": not features.time_major,
+        "split.group=row: calls of one recording stand on two sides of the split.": config.split.group == ROW,
+        f"training.scaling={training.scaling}: the windows are normalised by what the validation and the test part are "
+        "like, too.": of_all(training.scaling),
+        f"training.scaling={training.scaling}: one range for all coefficients leaves most of them nearly constant.":
+        training.scaling.endswith("_global"),
+        "training.shuffle=false: every epoch takes the same calls into the same batches.": not training.shuffle,
+        "training.train_loss=running: the training curve is taken with dropout on, while the weights move; it can't be "
+        "compared with the validation curve.": training.train_loss == "running",
+    }  # fmt: skip
+    return [*feature_warnings(config), *(sentence for sentence, holds in wrong.items() if holds)]
 
 
 def plan_of(config: Config) -> tuple[Look, ...]:

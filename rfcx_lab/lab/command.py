@@ -18,7 +18,7 @@ from rfcx_lab.lab.ladder import climb_ladder
 from rfcx_lab.lab.pages import write_data_page
 from rfcx_lab.lab.study import prepare_study, read_tables
 from rfcx_lab.report.files import write_audit
-from rfcx_lab.report.table import HEADER, ladder_rows
+from rfcx_lab.report.table import HEADER, STEPS_HEADER, ladder_rows, steps_rows
 
 
 def run(config: Config, output: Path, *, command: Sequence[str] = ()) -> None:
@@ -31,6 +31,8 @@ def run(config: Config, output: Path, *, command: Sequence[str] = ()) -> None:
             _audit(config, output, command)
         elif config.kind == "sweep":
             _sweep(config, output)
+        elif config.kind == "steps":
+            _mend(config, output, command)
         else:
             _climb(config, output, command)
     except RejectionError as error:
@@ -59,6 +61,18 @@ def _sweep(config: Config, output: Path) -> None:
         console.say(str(path))
     console.say(f"Compare runs: make ui, or mlflow ui --backend-store-uri {hide_password(config.tracking.uri)}")
     console.say(f"Compare trials: make dashboard, or optuna-dashboard {hide_password(config.sweep.storage)}")
+
+
+def _mend(config: Config, output: Path, command: Sequence[str]) -> None:
+    from rfcx_lab.lab.steps import mend_pipeline
+
+    mended = mend_pipeline(config, output, command=command)
+    console.table(STEPS_HEADER, steps_rows(mended.document))
+    console.say(mended.document["answer"], style="bold")
+    console.say("")
+    for path in mended.files:
+        console.say(str(path))
+    console.say(f"Compare runs: make ui, or mlflow ui --backend-store-uri {hide_password(config.tracking.uri)}")
 
 
 def _audit(config: Config, output: Path, command: Sequence[str]) -> None:

@@ -35,7 +35,9 @@ def fits_seconds(specs: Sequence[FitSpec], *, shape: tuple[int, int], processes:
 
     A process traces a rung for the first of its fits alone (`model.compiled`), as long as it keeps that many models.
     """
-    repeats = Counter(json.dumps([spec.rung.lstm, spec.rung.dense, spec.rung.lstm_dropout]) for spec in specs)
+    repeats = Counter(
+        json.dumps([spec.rung.cell, spec.rung.lstm, spec.rung.dense, spec.rung.lstm_dropout]) for spec in specs
+    )
     kept = len(repeats) <= MOST_KEPT
     traces = sum(min(count, processes) if kept else count for count in repeats.values())
     epochs = sum(spec.training.epochs * _epoch_seconds(spec, shape=shape) for spec in specs)

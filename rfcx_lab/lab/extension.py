@@ -79,7 +79,7 @@ def _architecture(rung: RungConfig) -> dict[str, object]:
 
 
 def _free_name(rung: RungConfig, *, taken: set[str]) -> str:
-    parts = [f"LSTM {rung.lstm[0]}", *map(str, rung.lstm[1:])]
+    parts = [f"{rung.cell.upper()} {rung.lstm[0]}", *map(str, rung.lstm[1:])]
     parts += [f"Dense {width}" for width in rung.dense]
     name = " + ".join(parts)
     names = (name if n == 0 else f"{name} (added{f' {n}' if n > 1 else ''})" for n in count())

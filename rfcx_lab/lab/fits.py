@@ -58,16 +58,18 @@ class FitSpec:
             "training": signature(self.training),
             "versions": versions(),
         }
+        if not self.time_major:
+            identity["scaled"] = "by coefficient"  # before, by frame, which is what is last where axes are turned
         return hashlib.blake2b(json.dumps(identity, sort_keys=True).encode(), digest_size=8).hexdigest()
 
 
 @dataclass(frozen=True, eq=False)
 class HeldOut:
-    """What one fit's best epoch does on the test part: cross-entropy in nats, accuracy, and what it predicts."""
+    """What one fit's kept epoch does on a part: cross-entropy in nats, accuracy, and what it predicts."""
 
     loss: float
     accuracy: float
-    probabilities: NDArray[np.float32]  # [test rows, classes]
+    probabilities: NDArray[np.float32]  # [rows of the part, classes]
 
 
 class FitStore:
@@ -120,21 +122,21 @@ class FitStore:
         """Whether the fit came to its end and kept its best epoch."""
         return self.has(key) and self._record(key)["failure"] is None and self.best_model(key).is_file()
 
-    def held_out(self, spec: FitSpec) -> HeldOut | None:
-        """What the fit's best epoch was measured to do on the test part, if it was."""
-        path = self._held_out(spec)
+    def held_out(self, spec: FitSpec, part: str = "test") -> HeldOut | None:
+        """What the fit's kept epoch was measured to do on a part of its split, if it was."""
+        path = self._held_out(spec, part)
         if not path.is_file():
             return None
         with np.load(path) as kept:
             return HeldOut(float(kept["loss"]), float(kept["accuracy"]), kept["probabilities"])
 
-    def write_held_out(self, spec: FitSpec, result: HeldOut) -> None:
-        """Keep a measurement on the test part."""
-        with whole_file(self._held_out(spec)) as beside, beside.open("wb") as file:
+    def write_held_out(self, spec: FitSpec, result: HeldOut, part: str = "test") -> None:
+        """Keep a measurement on a part."""
+        with whole_file(self._held_out(spec, part)) as beside, beside.open("wb") as file:
             np.savez_compressed(file, **asdict(result))
 
-    def _held_out(self, spec: FitSpec) -> Path:
-        rows = hashlib.blake2b(spec.split.test.tobytes(), digest_size=8).hexdigest()
+    def _held_out(self, spec: FitSpec, part: str) -> Path:
+        rows = hashlib.blake2b(getattr(spec.split, part).tobytes(), digest_size=8).hexdigest()
         return self._root / spec.key / f"held_out-{rows}.npz"
 
     def _record(self, key: str) -> dict[str, Any]:

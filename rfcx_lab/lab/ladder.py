@@ -12,7 +12,9 @@ from rfcx_lab.config import Config
 from rfcx_lab.files import full_disk_said
 from rfcx_lab.lab.answer import build_answer
 from rfcx_lab.lab.checks import plan_of
-from rfcx_lab.lab.engine import open_engine
+from rfcx_lab.lab.engine import Engine, open_engine
+from rfcx_lab.lab.evaluation import evaluate_shown
+from rfcx_lab.lab.fits import FitSpec
 from rfcx_lab.lab.fitting import Fitter
 from rfcx_lab.lab.looks import climb_looks
 from rfcx_lab.lab.pages import write_study_page
@@ -25,6 +27,7 @@ from rfcx_lab.lab.work import FitFunction, warm_up
 from rfcx_lab.model.fit import fit_rung
 from rfcx_lab.report.files import write_report
 from rfcx_lab.verdict import LadderVerdict
+from rfcx_lab.verdict.record import LadderRecord
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,8 @@ class Climb:
 
     verdict: LadderVerdict
     document: dict[str, Any]
+    record: LadderRecord
+    specs: list[FitSpec]
     files: list[Path]
 
 
@@ -49,23 +54,36 @@ def climb_ladder(config: Config, output: Path, *, fit: FitFunction = fit_rung, c
     runs = Path(config.runs_dir)
     with full_disk_said(runs), open_engine(config.engine) as engine:
         clear_leftovers(runs)
-        study = prepare_study(config, mapper=engine.map)
-        with alone_on(study.key, runs=runs):
-            if study.up_to(plan_of(config)[0].repeats).missing():
-                engine.prepare(partial(warm_up, fit))  # while this process opens MLflow
-            view = StudyView(study, config)
-            try:
-                fitter = Fitter(engine, view, config, store=study.store, fit=fit)
-                return _climb(study, fitter, view, config, output, command)
-            except BaseException as error:
-                engine.close()  # while the study is ours: another driver must not meet our workers
-                with forgiving():
-                    view.abandon(error)
-                raise
+        return climb_with(engine, config, output, fit=fit, command=command)
+
+
+def climb_with(
+    engine: Engine,
+    config: Config,
+    output: Path,
+    *,
+    fit: FitFunction = fit_rung,
+    command: Sequence[str] = (),
+    page: bool = True,
+) -> Climb:
+    """`climb_ladder` on an engine that is open already, as one of several studies; on request without a page."""
+    study = prepare_study(config, mapper=engine.map)
+    with alone_on(study.key, runs=Path(config.runs_dir)):
+        if study.up_to(plan_of(config)[0].repeats).missing():
+            engine.prepare(partial(warm_up, fit))  # while this process opens MLflow
+        view = StudyView(study, config)
+        try:
+            fitter = Fitter(engine, view, config, store=study.store, fit=fit)
+            return _climb(study, fitter, view, config, output, command if page else None)
+        except BaseException as error:
+            engine.close()  # while the study is ours: another driver must not meet our workers
+            with forgiving():
+                view.abandon(error)
+            raise
 
 
 def _climb(
-    study: Study, fitter: Fitter, view: StudyView, config: Config, output: Path, command: Sequence[str]
+    study: Study, fitter: Fitter, view: StudyView, config: Config, output: Path, command: Sequence[str] | None
 ) -> Climb:
     climbed = climb_looks(study, fitter, view, config)
     study, record = climbed.study, climbed.record
@@ -73,11 +91,15 @@ def _climb(
     test, model = (measured.document, measured.model) if measured else (None, None)
     document = build_answer(climbed, test=test)
     written = write_report(output, document, record, study.clips.rejected)
-    written.append(
-        write_study_page(output, study, config, document=document, record=record, measured=measured, command=command)
-    )
+    if command is not None:
+        written.append(
+            write_study_page(
+                output, study, config, document=document, record=record, measured=measured, command=command
+            )
+        )
+        written += evaluate_shown(fitter.engine, study, config, output)
     with forgiving():
         for spec in study.fits:
             fitter.show(spec)
         view.close(document, files=[*written, *write_circumstances(config, output)], model=model)
-    return Climb(climbed.verdict, document, written)
+    return Climb(climbed.verdict, document, record, study.fits, written)

@@ -1,4 +1,4 @@
-"""What the recommended rung predicts on the test part, which no fit has seen and no choice was made on."""
+"""What the recommended rung, or the one to be shown, predicts on the test part, which no choice was made on."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from rfcx_lab.model.fit import fit_rung
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """The recommended rung's fits, each at its best epoch, on the test part."""
+    """A rung's fits, each at the epoch that was kept, on the test part."""
 
     document: dict[str, Any]  # `test` in verdict.json
     model: Path  # to hand on: that of the repeat with the lowest validation loss
@@ -30,7 +30,11 @@ class Measured:
 
 
 def measure_rung(engine: Engine, study: Study, rung: str | None, config: Config) -> Measured | None:
-    """Measure the fits of `rung` that were not measured yet; None where none of them has kept a model."""
+    """Measure the fits of `rung` that were not measured yet; None where none of them has kept a model.
+
+    With `ladder.shown` it is that rung which is measured.
+    """
+    rung = config.ladder.shown or rung
     store = FitStore(study.store)
     specs = [spec for spec in study.fits if spec.rung.name == rung and store.has_model(spec.key)]
     jobs = [Job(s, fit_rung, study.store, config.tracking.uri, "") for s in specs if store.held_out(s) is None]
@@ -47,6 +51,7 @@ def measure_rung(engine: Engine, study: Study, rung: str | None, config: Config)
         rows=len(best.split.test),
         kept_repeat=best.split.repeat,
         kept_epoch=store.best_epoch(best.key) or 0,
+        kept=config.training.keep,
     )
     probabilities = np.stack([result.probabilities for result in results])
     return Measured(described, store.best_model(best.key), best.split.test, probabilities)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,9 +18,9 @@ from rfcx_lab.data.splits import Split, make_splits
 from rfcx_lab.errors import LabError
 from rfcx_lab.features.cache import Mapper, WindowStore, ensure_windows, locate_windows
 from rfcx_lab.features.segments import too_short
-from rfcx_lab.features.spectral import frame_count, width
+from rfcx_lab.features.spectral import input_shape
 from rfcx_lab.lab.audit import audit_clips, say_audit
-from rfcx_lab.lab.checks import check_config, feature_warnings, plan_of
+from rfcx_lab.lab.checks import check_config, pipeline_warnings, plan_of
 from rfcx_lab.lab.estimate import REPORT_BYTES, check_disk, fits_bytes
 from rfcx_lab.lab.fits import FitSpec, FitStore
 from rfcx_lab.lab.tracking import Tracker
@@ -84,19 +85,28 @@ class Study(Layout):
         return replace(self, rungs=[info, *self.rungs], fits=fits)
 
 
+def plan_study(config: Config) -> Layout:
+    """Read the data and lay out every fit: all that can be known of a study before anything is computed.
+
+    Raises:
+        LabError: the config or the data can't be used.
+    """
+    rungs = check_config(config)
+    clips = load_clips(_data_root(config), config.data, seed=config.seed)
+    clips = reject_rows(clips, too_short(clips, config.window), config=config.data, seed=config.seed)
+    return _lay_out(clips, rungs, config, pipeline_warnings(config))
+
+
 def prepare_study(config: Config, *, mapper: Mapper = map) -> Study:
     """Read the data, compute what features are missing (through `mapper`), audit them, and lay out every fit.
 
     Raises:
         LabError: the config or the data can't be used.
     """
-    rungs = check_config(config)
-    warnings = feature_warnings(config)
-    for warning in warnings:
+    layout = plan_study(config)  # what makes a study impossible is said before hours of features
+    for warning in layout.warnings:
         say(f"Warning: {warning}", style="yellow")
-    clips = load_clips(_data_root(config), config.data, seed=config.seed)
-    clips = reject_rows(clips, too_short(clips, config.window), config=config.data, seed=config.seed)
-    layout = _lay_out(clips, rungs, config, warnings)  # what makes a study impossible is said before hours of features
+    clips = layout.clips
     _check_room(layout, config)
     if not config.audit.only:
         Tracker(
@@ -107,7 +117,7 @@ def prepare_study(config: Config, *, mapper: Mapper = map) -> Study:
     )
     if unreadable:
         clips = reject_rows(clips, unreadable, config=config.data, seed=config.seed)
-        layout = _lay_out(clips, rungs, config, warnings)
+        layout = _lay_out(clips, check_config(config), config, layout.warnings)
     _say_data(clips)
     audit = audit_clips(clips, layout.splits, windows=layout.windows, config=config)
     say_audit(audit)
@@ -144,7 +154,7 @@ def _lay_out(clips: Clips, rungs: list[RungConfig], config: Config, warnings: li
     """Splits and fits for `clips`; their windows need not be there yet."""
     splits = _draw_splits(clips, config)
     windows = locate_windows(clips, window=config.window, features=config.features, under=_features(config))
-    inputs = width(config.features) if config.features.time_major else frame_count(config.window, config.features)
+    inputs = input_shape(config.window, config.features)[1]
     fits = [
         FitSpec(
             rung=rung,
@@ -172,9 +182,8 @@ def _lay_out(clips: Clips, rungs: list[RungConfig], config: Config, warnings: li
 
 
 def _check_room(layout: Layout, config: Config) -> None:
-    frames, numbers = frame_count(config.window, config.features), width(config.features)
-    shape = (frames, numbers) if config.features.time_major else (numbers, frames)
-    windows = 0 if layout.windows.path.exists() else _FLOAT_BYTES * len(layout.clips.table) * frames * numbers
+    shape = input_shape(config.window, config.features)
+    windows = 0 if layout.windows.path.exists() else _FLOAT_BYTES * len(layout.clips.table) * math.prod(shape)
     check_disk(
         Path(config.runs_dir), features=windows, fits=fits_bytes(layout.missing(), shape=shape), report=REPORT_BYTES
     )

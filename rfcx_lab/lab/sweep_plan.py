@@ -23,6 +23,8 @@ from rfcx_lab.model.rung import trainable_parameters
 from rfcx_lab.verdict import RungInfo
 from rfcx_lab.verdict.rungs import CAPACITY
 
+_LATER = ("padding", "mel_rate", "row_seed", "scaling", "train_loss", "keep")
+
 
 @dataclass(frozen=True)
 class SweepPlan:
@@ -108,12 +110,18 @@ def identify(config: Config, study: Study) -> dict[str, Any]:
             "repeats": config.sweep.repeats,
         },
         "data": {"fingerprint": study.clips.fingerprint, "rows": len(study.clips.table)},
-        "window": asdict(config.window),
-        "features": {**asdict(config.features), "key": study.fits[0].windows.key},
-        "split": asdict(config.split),
+        "window": _stated(config.window),
+        "features": {**_stated(config.features), "key": study.fits[0].windows.key},
+        "split": _stated(config.split),
         "seed": config.seed,
-        "training": asdict(config.training),
+        "training": _stated(config.training),
         "onset": signature(config.onset),
         "ladder.margin": config.ladder.margin,
         "versions": versions(),
     }
+
+
+def _stated(node: Any) -> dict[str, Any]:
+    """A config's values, without keys that came later and stand at the one way there was: stored studies go on."""
+    known = signature(node)
+    return {key: value for key, value in asdict(node).items() if key not in _LATER or key in known}

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
+from rfcx_lab.config import TrainingConfig
 from rfcx_lab.lab.fits import FitSpec, FitStore, HeldOut
 from rfcx_lab.lab.tracking import CurveStream, start_mlflow
 from rfcx_lab.model.backend import start_keras
 from rfcx_lab.model.fit import Fit, Part, fit_rung, load_model, predict, score
+from rfcx_lab.model.scaling import Scaling, fit_scaling, of_all
 
 FitFunction = Callable[..., Fit]
 """With the signature of `rfcx_lab.model.fit.fit_rung`."""
@@ -47,19 +49,30 @@ def train(job: Job) -> str:
             training=spec.training,
             seed=spec.seed,
             on_epoch=CurveStream(uri=job.tracking_uri, run_id=job.run_id),
+            **_scaling(spec),
         )
         store.write(spec, fit)
     return spec.key
 
 
-def measure(job: Job) -> HeldOut:
-    """Measure the fit's best epoch on the test part, which no fit has seen; keep its predictions and the figures."""
+def measure(job: Job, part: str = "test") -> HeldOut:
+    """Measure the fit's kept epoch on a part of its split, as the test part, which no fit has seen; and keep that."""
     spec, store = job.spec, FitStore(job.store)
-    part = _part(spec, spec.split.test)
-    probabilities = predict(load_model(store.best_model(spec.key)), part.windows)
-    result = HeldOut(*score(probabilities, part.labels), probabilities)
-    store.write_held_out(spec, result)
+    measured = _part(spec, getattr(spec.split, part))
+    probabilities = predict(load_model(store.best_model(spec.key)), measured.windows)
+    result = HeldOut(*score(probabilities, measured.labels), probabilities)
+    store.write_held_out(spec, result, part)
     return result
+
+
+def _scaling(spec: FitSpec) -> dict[str, Scaling]:
+    """How windows are normalised where it isn't as `fit_rung` does it of itself."""
+    name = spec.training.scaling
+    if spec.time_major and name == TrainingConfig.scaling:
+        return {}
+    windows = spec.windows.load()
+    rows = windows if of_all(name) else windows[spec.split.train]
+    return {"scaling": fit_scaling(rows, name=name, turned=not spec.time_major)}
 
 
 def _part(spec: FitSpec, rows: np.ndarray) -> Part:

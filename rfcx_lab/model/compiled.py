@@ -30,16 +30,24 @@ _kept: OrderedDict[str, keras.Model] = OrderedDict()
 
 @contextmanager
 def compiled_model(
-    rung: RungConfig, *, input_shape: tuple[int, int], classes: int, learning_rate: float, seed: int
+    rung: RungConfig,
+    *,
+    input_shape: tuple[int, int],
+    classes: int,
+    learning_rate: float,
+    seed: int,
+    running: bool = False,
 ) -> Iterator[keras.Model]:
     """A model of `rung` for normalised features, initialised from `seed` and ready to be fitted with Adam.
+
+    It measures its accuracy while it is trained where that is asked for, by `running`.
 
     The global random generators are seeded too. The model is lent for the length of the block; after one that raises
     it is not used again.
     """
     import keras
 
-    key = _key(rung, input_shape=input_shape, classes=classes)
+    key = _key(rung, input_shape=input_shape, classes=classes, running=running)
     kept = _kept.pop(key, None)
     keras.utils.clear_session()
     keras.utils.set_random_seed(seed)  # the order in which rows are shuffled; the model has seeds of its own
@@ -49,6 +57,7 @@ def compiled_model(
         model.compile(
             optimizer=optimizer,
             loss="sparse_categorical_crossentropy",
+            metrics=["accuracy"] if running else None,
             jit_compile=False,
             steps_per_execution=STEPS_PER_EXECUTION,
         )
@@ -68,6 +77,7 @@ def _copy(source: list[Any], target: list[Any]) -> None:
         old.assign(new)
 
 
-def _key(rung: RungConfig, *, input_shape: tuple[int, int], classes: int) -> str:
+def _key(rung: RungConfig, *, input_shape: tuple[int, int], classes: int, running: bool) -> str:
     """What decides a graph. The learning rate is a variable of the optimizer, and a name is nothing to a graph."""
-    return json.dumps([signature(replace(rung, name=MISSING, role="capacity")), input_shape, classes], sort_keys=True)
+    plain = signature(replace(rung, name=MISSING, role="capacity"))
+    return json.dumps([plain, input_shape, classes, running], sort_keys=True)

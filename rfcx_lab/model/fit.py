@@ -1,14 +1,14 @@
 """One fit: train for a fixed number of epochs, and measure both parts in evaluation mode after each.
 
 Keras's own training loss is taken with dropout on and while the weights move; it can't be compared with the validation
-loss, so it is not used.
+loss, so it is not used, unless `training.train_loss=running` asks for it.
 """
 
 from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,7 +56,7 @@ class Fit:
     """What a fit leaves: its epochs in order, the best one's model, and why it failed if it did."""
 
     epochs: list[Epoch] = field(default_factory=list)
-    best_epoch: int | None = None  # 1-based: lowest validation loss
+    best_epoch: int | None = None  # 1-based: whose model is kept, that of the lowest validation loss
     best_model: bytes | None = None  # a .keras file
     failure: str | None = None
 
@@ -70,19 +70,27 @@ def fit_rung(
     training: TrainingConfig,
     seed: int,
     on_epoch: OnEpoch = lambda number, epoch: None,
+    scaling: Scaling | None = None,
 ) -> Fit:
     """Fit `rung` on `train` for `training.epochs` epochs; `on_epoch(number, epoch)` hears of each (1-based).
+
+    Windows are normalised by `scaling`, or else coefficient by coefficient as `train` says.
 
     The same arguments on the same machine give the same numbers, bit for bit. A loss that is no longer finite ends
     the fit, with its `failure` said.
     """
     start_keras()
     shape = train.windows.shape[1:]
-    scaling = fit_scaling(train.windows)
+    scaling = scaling or fit_scaling(train.windows)
     train, validation = _normalised(train, scaling), _normalised(validation, scaling)
-    watch = _watch(train, validation, on_epoch)
+    watch = _watch(train, validation, on_epoch, training)
     with compiled_model(
-        rung, input_shape=shape, classes=classes, learning_rate=training.learning_rate, seed=seed
+        rung,
+        input_shape=shape,
+        classes=classes,
+        learning_rate=training.learning_rate,
+        seed=seed,
+        running=training.train_loss == "running",
     ) as model:
         model.fit(
             train.windows,
@@ -134,7 +142,7 @@ def _normalised(part: Part, scaling: Scaling) -> Part:
     return Part(normalise(part.windows, scaling), part.labels)
 
 
-def _watch(train: Part, validation: Part, on_epoch: OnEpoch):  # type: ignore[no-untyped-def]
+def _watch(train: Part, validation: Part, on_epoch: OnEpoch, training: TrainingConfig):  # type: ignore[no-untyped-def]
     import keras
 
     class Watch(keras.callbacks.Callback):
@@ -146,8 +154,11 @@ def _watch(train: Part, validation: Part, on_epoch: OnEpoch):  # type: ignore[no
             self.best_weights: list[NDArray[np.float32]] | None = None
             self._best_loss = math.inf
 
-        def on_epoch_end(self, epoch: int, logs: object = None) -> None:
-            train_loss, train_accuracy = evaluate(self.model, train)
+        def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+            if training.train_loss == "running":
+                train_loss, train_accuracy = (float((logs or {})[name]) for name in ("loss", "accuracy"))
+            else:
+                train_loss, train_accuracy = evaluate(self.model, train)
             val_loss, val_accuracy = evaluate(self.model, validation)
             measured = Epoch(train_loss, val_loss, train_accuracy, val_accuracy)
             number = epoch + 1
@@ -156,7 +167,7 @@ def _watch(train: Part, validation: Part, on_epoch: OnEpoch):  # type: ignore[no
             if not (math.isfinite(train_loss) and math.isfinite(val_loss)):
                 self.fit.failure = f"the loss is not finite after epoch {number}"
                 self.model.stop_training = True
-            elif val_loss < self._best_loss:
+            elif val_loss < self._best_loss or training.keep == "last":
                 self._best_loss, self.fit.best_epoch = val_loss, number
                 self.best_weights = self.model.get_weights()
 

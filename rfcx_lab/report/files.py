@@ -9,8 +9,11 @@ from typing import Any
 import pandas as pd
 
 from rfcx_lab.files import write_whole
+from rfcx_lab.report.evaluation_figure import draw_confusion, draw_evaluation
 from rfcx_lab.report.figure import draw_ladder
 from rfcx_lab.report.frontier import draw_frontier
+from rfcx_lab.report.steps_figure import draw_steps
+from rfcx_lab.verdict import Curves
 from rfcx_lab.verdict.record import LadderRecord, write_record
 
 
@@ -32,6 +35,27 @@ def write_frontier(output: Path, document: dict[str, Any], rejected: pd.DataFram
     _write_document(paths[0], document)
     draw_frontier(document, paths=paths[1:3])
     rejected.to_csv(paths[3], index=False)
+    return paths
+
+
+def write_evaluation(output: Path, document: dict[str, Any], curves: Curves) -> list[Path]:
+    """Write `evaluation.json`, and as `.png` and `.svg` the two panels and the confusion matrix; returns the paths."""
+    output.mkdir(parents=True, exist_ok=True)
+    names = ("evaluation.json", "evaluation.png", "evaluation.svg", "confusion.png", "confusion.svg")
+    paths = [output / name for name in names]
+    _write_document(paths[0], document)
+    draw_evaluation(curves, document, paths=paths[1:3])
+    draw_confusion(document, paths=paths[3:])
+    return paths
+
+
+def write_steps(output: Path, document: dict[str, Any], record: LadderRecord) -> list[Path]:
+    """Write `mended.json`, `mended.png`, `mended.svg` and `curves.csv.gz` into `output`; returns their paths."""
+    output.mkdir(parents=True, exist_ok=True)
+    paths = [output / name for name in ("mended.json", "mended.png", "mended.svg", "curves.csv.gz")]
+    _write_document(paths[0], document)
+    draw_steps(record.curves, document, paths=paths[1:3])
+    write_record(paths[3], record)
     return paths
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 HEADER = ("Rung", "Parameters", "Overfit", "Onset epoch", "Best epoch", "Best val loss", "Final val loss", "Accuracy")
 
+STEPS_HEADER = ("Step", "Best val loss", "Change", "p", "Gap", "Change", "p", "Accuracy", "Test", "Overfit", "Onset")
+
 AUDIT_HEADER = ("Not sound", "Audit", "Seen", "Names species of", "Majority", "Crossing")
 
 FIT_HEADER = ("Log", "Epochs", "Status", "Onset epoch", "First alarm", "Best epoch", "Rise")
@@ -53,6 +55,45 @@ def ladder_rows(document: Mapping[str, Any]) -> list[tuple[str, ...]]:
             )
         )
     return rows
+
+
+def steps_rows(document: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """A row of text per step under `STEPS_HEADER`: 95 % intervals, p-values adjusted, * where established."""
+    return [
+        (
+            step["name"],
+            _number(step["val_loss_best"]),
+            *_difference(step["loss_difference"]),
+            _number(step["gap"]),
+            *_difference(step["gap_difference"]),
+            _percent(step["val_accuracy_best"]),
+            _percent(step["test_accuracy"]),
+            f"{step['statuses'].get('overfit', 0)} of {step['repeats']}",
+            _interval(step["onset_epoch"]),
+        )
+        for step in document["steps"]
+    ]
+
+
+def _difference(difference: Mapping[str, Any] | None) -> tuple[str, str]:
+    if difference is None or difference["change"] is None:
+        return "–", "–"
+    p = difference["p"]
+    star = " *" if difference["established"] else ""
+    return _number(
+        difference["change"], "+.2f"
+    ), "–" if p is None else f"{p:.2g}{star}" if p >= 0.001 else f"<.001{star}"
+
+
+def _number(value: Sequence[float | None] | None, form: str = ".2f") -> str:
+    if value is None or value[0] is None:
+        return "–"
+    point, low, high = (None if v is None else format(v, form) for v in value)
+    return f"{point}" if low is None else f"{point} [{low}, {high}]"
+
+
+def _percent(value: Sequence[float | None] | None) -> str:
+    return _number(None if value is None else [None if v is None else 100 * v for v in value], ".0f")
 
 
 def _interval(value: Sequence[float | None] | None) -> str:

@@ -26,7 +26,9 @@ def write_answer(
     repeats = max(rung.repeats for rung in rungs)
     over = f"{repeats} repeat{'' if repeats == 1 else 's'}"
     capacity = [rung for rung in rungs if rung.info.role == CAPACITY]
-    if any(rung.learnt for rung in capacity):
+    if len(rungs) == 1:
+        answers = [_answer_single(end, rungs[0], over=over, epochs=epochs, confidence=confidence)]
+    elif any(rung.learnt for rung in capacity):
         answers = [
             _answer_end(end, over=over, epochs=epochs, confidence=confidence, lowest=capacity[0]),
             _answer_best(best),
@@ -35,6 +37,29 @@ def write_answer(
         answers = [_answer_nothing_learnt(over=over, epochs=epochs)]
     parts = [*answers, _recommend(recommended), *map(_tell_remedy, remedies), _count_left_out(rungs)]
     return " ".join(part for part in parts if part)
+
+
+def _answer_single(point: TurningPoint, rung: JudgedRung, *, over: str, epochs: int, confidence: float) -> str:
+    """Of one rung there is no ladder to speak of: whether it overfits by itself."""
+    name, statuses = rung.info.name, ", ".join(f"{status.replace('_', ' ')} {n}" for status, n in rung.statuses.items())
+    if not rung.learnt:
+        fits = "its one fit was" if rung.repeats == 1 else f"of its {rung.repeats} fits half or more were"
+        return (
+            f"Trained for {epochs} epochs, {name} has learnt nothing that could be overfit: {fits} never credibly "
+            "better on the validation part than at the first epoch. Check labels, features and the learning rate."
+        )
+    if not point.established:
+        return (
+            f"Whether {name} overfits, trained for {epochs} epochs, is not established by {over} (fits by themselves: "
+            f"{statuses}). {point.reason}"
+        )
+    if point.bound == ABOVE:
+        return f"Trained for {epochs} epochs, {name} does not overfit: established over {over}."
+    when = _onset(point.epoch, epochs=epochs, confidence=confidence)
+    return (
+        f"Trained for {epochs} epochs, {name} overfits{f', {when}' if when else ''}: established over {over}. Where "
+        "overfitting begins is at or below that rung; smaller rungs must be added to find the point."
+    )
 
 
 def _answer_nothing_learnt(*, over: str, epochs: int) -> str:

@@ -115,6 +115,13 @@ def test_recording_that_tells_nothing_is_green_on_two_sides(plain):
     assert one.rows > 1000
 
 
+def test_split_by_row_is_amber_even_where_recordings_tell_nothing(plain):
+    """As the article splits: the model has heard this very background with other calls."""
+    one = signal(audit(plain.assign(row=plain["line"]), by="row"), "recording")
+    assert (one.status, one.visible) == ("amber", True)
+    assert "the same background stands on both sides; set split.group=recording_id" in one.sentence
+
+
 def test_same_recording_under_two_names_is_found(plain):
     sounds = plain["recording_id"].to_numpy(dtype=str).copy()
     row, other = exposed_pair(plain)

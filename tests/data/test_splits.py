@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from sklearn.model_selection import train_test_split
 
 from rfcx_lab.config import SplitConfig
 from rfcx_lab.data.splits import Split, assert_disjoint, make_splits
@@ -135,3 +137,32 @@ def test_whatever_the_rows_a_split_is_whole_or_refused_in_a_sentence():
             assert len(one.train) + len(one.validation) + len(one.test) == count
             assert set(labels[one.train]) == set(labels)
     assert min(outcomes.values()) > 50
+
+
+ROWS = SplitConfig(group="row", test_fraction=0.25, validation_fraction=0.25, row_seed=123)
+
+
+def by_row(rows, **options):
+    labels, _ = rows
+    return split((labels, np.arange(len(labels)).astype(str)), config=options.pop("config", ROWS), **options)
+
+
+def test_split_by_row_is_scikit_learn_s_own_with_a_seed_per_repeat(rows):
+    labels, groups = rows
+    parts = by_row(rows, repeats=3)
+    rest, test = train_test_split(np.arange(400), test_size=0.25, random_state=123, stratify=labels)
+    for repeat, part in enumerate(parts):
+        train, validation = train_test_split(rest, test_size=0.25, random_state=123 + repeat)
+        np.testing.assert_array_equal(part.train, train)
+        np.testing.assert_array_equal(part.validation, validation)
+        np.testing.assert_array_equal(part.test, test)
+    with pytest.raises(LabError, match="stands in both training and validation"):
+        assert_disjoint(parts[0], groups)  # which a split by recording would never get past
+
+
+def test_split_by_row_takes_any_fraction_and_refuses_what_can_t_be(rows):
+    assert len(by_row(rows, config=replace(ROWS, test_fraction=0.4))[0].test) == 160
+    with pytest.raises(LabError, match=r"split.test_fraction=0.01: that part of 400 calls can't hold one of each of 5"):
+        by_row(rows, config=replace(ROWS, test_fraction=0.01))
+    with pytest.raises(LabError, match=r"split.row_seed=-1: must be 0 to"):
+        by_row(rows, config=replace(ROWS, row_seed=-1))

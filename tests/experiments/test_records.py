@@ -1,17 +1,29 @@
-"""Every verdict on record follows from the curves beside it."""
+"""Every verdict on record follows from the curves beside it, and a fit made again from its command is the same."""
 
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from rfcx_lab.errors import LabError
+from rfcx_lab.features.cache import ensure_windows
 from rfcx_lab.lab.answer import check_answer
+from rfcx_lab.lab.steps_answer import check_steps_answer
+from rfcx_lab.lab.study import plan_study
+from rfcx_lab.lab.work import _part
+from rfcx_lab.model.fit import fit_rung
+from rfcx_lab.records import FOLDER, main, read_records
 from rfcx_lab.verdict import JudgeConfig, OnsetConfig, judge_ladder
 from rfcx_lab.verdict.record import read_record
-from tests.conftest import ROOT
+from rfcx_lab.verdict.steps import compare_steps, read_steps
+from tests.conftest import ROOT, compose_config
 
+PARTS = ("Question", "Command", "Duration", "Answer", "What it means", "Limits")
+EPOCHS = 2  # made again
 RECORDS = sorted(path.parent for path in (ROOT / "experiments").glob("*/verdict.json"))
 
 
@@ -33,3 +45,76 @@ def test_verdict_follows_from_the_curves(folder: Path):
     ).to_dict()
     assert found == {key: document[key] for key in found}
     assert document["answer"] in (folder / "README.md").read_text().replace("\n> ", " ")
+
+
+def test_steps_follow_from_their_curves():
+    for path in (ROOT / "experiments").glob("*/mended.json"):
+        document = json.loads(path.read_text())
+        check_steps_answer(document)
+        records = read_steps(document, read_record(path.parent / "curves.csv.gz"))
+        judge = JudgeConfig(**{**document["judge"], "onset": OnsetConfig(**document["judge"]["onset"])})
+        for found, step in zip(compare_steps(records, config=judge), document["steps"], strict=True):
+            plain = json.loads(json.dumps(vars(found), default=vars))
+            assert plain == {key: step[key] for key in plain}
+
+
+def test_every_study_has_its_parts_and_stands_in_the_index():
+    index = (FOLDER / "README.md").read_text()
+    folders = sorted(path for path in FOLDER.iterdir() if path.is_dir())
+    assert [record.name for record in read_records(FOLDER)] == [path.name for path in folders]
+    for folder in folders:
+        text = (folder / "README.md").read_text()
+        assert [part for part in PARTS if f"**{part}.**" not in text] == []
+        assert "```sh\n" in text
+        assert "\n|---" in text
+        for figure in re.findall(r"!\[.+?\]\((.+?)\)", text):
+            assert (folder / figure).is_file()
+        assert f"[{folder.name}]({folder.name})" in index
+
+
+def test_studies_are_listed_with_question_and_answer(capsys):
+    main([])
+    shown = capsys.readouterr().out
+    for folder in RECORDS:
+        assert json.loads((folder / "verdict.json").read_text())["answer"] in shown
+    assert "Where does the ladder from LSTM 8 to the article's stack begin to overfit, on real recordings?" in shown
+
+
+@pytest.mark.parametrize(
+    ("readme", "verdict", "message"),
+    [
+        (None, '{"answer": "yes"}', "README.md can't be read"),
+        ("# A study\n", '{"answer": "yes"}', r"has no paragraph that begins with \*\*Question"),
+        ("**Question.** Is it?\n\n", '{"answers": 3}', "verdict.json is not a verdict with an answer"),
+        ("**Question.** Is it?\n\n", "{", "verdict.json is not a verdict with an answer"),
+    ],
+)
+def test_broken_record_is_named(tmp_path, readme, verdict, message):
+    folder = tmp_path / "study"
+    folder.mkdir()
+    (folder / "verdict.json").write_text(verdict)
+    if readme is not None:
+        (folder / "README.md").write_text(readme)
+    with pytest.raises(LabError, match=message):
+        read_records(tmp_path)
+
+
+@pytest.mark.keras
+def test_a_fit_on_record_is_the_same_when_it_is_made_again(tmp_path):
+    """LSTM 8, repeat 0 of the embedded soundscape, from the recordings on."""
+    config = compose_config("+experiment=ladder", "ladder.repeats=1", "ladder.only=[LSTM 8]", f"runs_dir={tmp_path}")
+    layout = plan_study(config)
+    ensure_windows(layout.clips, window=config.window, features=config.features, under=tmp_path / "features")
+    [spec] = layout.fits
+    fit = fit_rung(
+        spec.rung,
+        train=_part(spec, spec.split.train),
+        validation=_part(spec, spec.split.validation),
+        classes=spec.classes,
+        training=replace(spec.training, epochs=EPOCHS),
+        seed=spec.seed,
+    )
+    recorded = read_record(FOLDER / "ladder-soundscape" / "curves.csv.gz").curves["LSTM 8"][0]
+    for name in ("train_loss", "val_loss", "train_accuracy", "val_accuracy"):
+        found = [getattr(epoch, name) for epoch in fit.epochs]
+        assert found == pytest.approx(getattr(recorded, name)[:EPOCHS], rel=1e-5)

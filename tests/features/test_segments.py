@@ -57,6 +57,21 @@ def test_equals_the_whole_file_resampled(tmp_path, native, target, start):
     np.testing.assert_allclose(found, whole[first : first + target], atol=2e-5)
 
 
+@pytest.mark.parametrize("start", [0.0, 1.23451, 2.00009])
+def test_cut_segment_is_a_slice_of_the_whole_file(tmp_path, start):
+    """Both ends are rounded: where only the length were, a slice would now and then be a sample longer."""
+    samples = np.random.default_rng(0).normal(0, 0.1, 48000 * 4).astype(np.float32)
+    whole = librosa.resample(samples, orig_sr=48000, target_sr=28000, res_type="soxr_hq")
+    here, lengths = recording(tmp_path, samples, 48000), set()
+    for stop in start + 1 + np.arange(8) / 28000 / 3:
+        [found] = read_segments([Segment(here, start, stop, cut=True)], sample_rate=28000)
+        expected = whole[round(start * 28000) : round(stop * 28000)]
+        assert found.shape == expected.shape
+        np.testing.assert_allclose(found, expected, atol=2e-5)
+        lengths.add(len(found))
+    assert len(lengths) > 2
+
+
 def test_stereo_is_mixed_down(tmp_path):
     left = np.linspace(-0.5, 0.5, 8000, dtype=np.float32)
     stereo = recording(tmp_path, np.stack([left, np.zeros_like(left)], axis=1), 8000)

@@ -15,6 +15,7 @@ from rfcx_lab.features.cache import ensure_windows
 from rfcx_lab.features.segments import plan_segments
 from rfcx_lab.features.spectral import (
     FEATURES,
+    band_centres,
     check_features,
     empty_mel_bands,
     frame_count,
@@ -47,28 +48,30 @@ def test_logmel_peaks_at_the_tone():
 
 
 def test_article_features_equal_the_article_s_own_calls(rfcx_folder):
-    """Whole file at 28 kHz, cut to the box, 128 MFCC, zero-padded: as the article writes it."""
+    """Whole file at 28 kHz, cut to the box, 128 MFCC by librosa's default rate, zero-padded on both sides."""
     root = rfcx_folder(rate=48000)
-    article = compose_config("+experiment=ladder", "features=article", "window=crop", "window.frames=80")
+    article = compose_config("+experiment=ladder", "features=article", "window=article", "window.frames=80")
     clips = load_clips(root, DataConfig(kind="rfcx"), seed=0)
     store, _ = ensure_windows(clips, window=article.window, features=article.features, under=root / "cache")
     windows = store.load()
     assert not article.features.time_major
     for i, row in clips.table.iterrows():
         y, sr = librosa.load(root / "train" / f"{row['recording_id']}.flac", sr=28000)
-        box = y[int(row["t_min"] * sr + 0.5) :][: round((row["t_max"] - row["t_min"]) * sr)]
+        box = y[round(row["t_min"] * sr) : round(row["t_max"] * sr)]
         with warnings.catch_warnings(action="ignore"):  # empty mel bands
-            mfcc = librosa.feature.mfcc(y=box, sr=sr, n_fft=255, hop_length=512, n_mfcc=128)
-        padded = np.pad(mfcc, ((0, 0), (0, 80 - mfcc.shape[1])))
+            mfcc = librosa.feature.mfcc(y=box, n_fft=255, hop_length=512, n_mfcc=128)
+        missing = 80 - mfcc.shape[1]
+        padded = np.pad(mfcc, ((0, 0), (missing // 2, missing - missing // 2)))
         np.testing.assert_allclose(windows[i].T, padded, atol=1e-3)
 
 
-def test_empty_bands_are_counted_and_mended():
-    article = compose_config("+experiment=ladder", "features=article").features
+@pytest.mark.parametrize("rate", [22050, 28000])
+def test_empty_bands_are_counted_and_mended(rate):
+    article = compose_config("+experiment=ladder", "features=article", f"features.mel_rate={rate}").features
     empty, n_fft = empty_mel_bands(article)
     with warnings.catch_warnings(action="ignore"):
         as_written, mended, too_short = (
-            librosa.filters.mel(sr=28000, n_fft=n, n_mels=128).max(axis=1) for n in (255, n_fft, n_fft // 2)
+            librosa.filters.mel(sr=rate, n_fft=n, n_mels=128).max(axis=1) for n in (255, n_fft, n_fft // 2)
         )
     assert 20 <= empty == (as_written == 0).sum() <= 34
     assert (mended > 0).all()
@@ -80,11 +83,24 @@ def test_pad_or_cut():
     frames = np.ones((3, 2), dtype=np.float32)
     np.testing.assert_array_equal(pad_or_cut(frames, 4), [[1, 1], [1, 1], [1, 1], [0, 0]])
     assert pad_or_cut(frames, 2).shape == (2, 2)
+    assert pad_or_cut(frames, 2, padding="both").shape == (2, 2)
+    np.testing.assert_array_equal(pad_or_cut(frames, 6, padding="both")[:, 0], [0, 1, 1, 1, 0, 0])
+
+
+def test_bands_laid_out_for_another_rate_lie_elsewhere():
+    """A tone is caught by the band that librosa would catch it with were it slowed down to that rate."""
+    tone = np.sin(2 * np.pi * 3000 * np.arange(32000) / 16000).astype(np.float32)
+    laid_out = config(kind="logmel", mel_rate=8000)
+    band = FEATURES["logmel"](tone, laid_out).mean(axis=0).argmax()
+    centres = librosa.mel_frequencies(n_mels=42, fmin=0, fmax=4000)[1:-1]
+    assert centres[band] == pytest.approx(1500, rel=0.08)
+    assert band_centres(laid_out)[band] == pytest.approx(3000, rel=0.08)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"mel_rate": 0}, "features.mel_rate=0: must be 1 to"),
         ({"hop_length": 0}, "features.hop_length=0: must be above 0"),
         ({"n_mfcc": 41}, "features.n_mfcc=41: must lie between 1 and features.n_mels=40"),
         ({"f_max": 9000.0}, "features.f_max=9000.0: lies above half the sampling rate, 8000.0 Hz"),
@@ -104,6 +120,8 @@ def test_impossible_config_is_named(change, message):
 def test_unknown_window_is_named():
     with pytest.raises(LabError, match=r"window.kind=hann: must be fixed or crop"):
         check_features(config(), WindowConfig(kind="hann"))
+    with pytest.raises(LabError, match=r"window.padding=front: must be end or both"):
+        check_features(config(), WindowConfig(kind="crop", frames=9, padding="front"))
 
 
 @pytest.mark.parametrize("n_fft", [255, 512, 1024])

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections import OrderedDict
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from rfcx_lab.config import RungConfig, TrainingConfig
 from rfcx_lab.model.fit import Part, evaluate, fit_rung, load_model, predict
 from rfcx_lab.model.rung import build_model
-from rfcx_lab.model.scaling import fit_scaling
+from rfcx_lab.model.scaling import fit_scaling, normalise, of_all
 from tests.conftest import ROOT
 
 TRAINING = TrainingConfig(epochs=10, batch_size=16, learning_rate=0.01, shuffle=True)
@@ -190,6 +191,67 @@ def test_diverging_fit_ends_with_its_reason():
     assert result.failure == "the loss is not finite after epoch 1"
     assert len(result.epochs) == 1
     assert result.best_model is None
+
+
+def test_weight_decay_keeps_weights_small_and_stands_in_no_curve(fitted):
+    decayed = fit(rung=replace(RUNG, weight_decay=0.3))
+    first, plain = decayed.epochs[0], fitted.epochs[0]
+    assert first.train_loss == pytest.approx(plain.train_loss, abs=0.5)  # the penalty alone is beyond 3
+    assert decayed.epochs[-1].train_loss > fitted.epochs[-1].train_loss
+
+
+@pytest.mark.parametrize(
+    ("name", "turned"),
+    [("all_per_coefficient", False), ("train_per_coefficient", True), ("train_global", False), ("all_global", True)],
+)
+def test_a_saved_model_normalises_as_its_fit_did(tmp_path, name, turned):
+    everything = np.concatenate([part(0).windows, 3 * part(1).windows])
+    rows = everything if of_all(name) else part(0).windows
+    scaling = fit_scaling(rows, name=name, turned=turned)
+
+    def fed(one: Part) -> Part:
+        return Part(one.windows.transpose(0, 2, 1) if turned else one.windows, one.labels)
+
+    short = TrainingConfig(epochs=2, batch_size=16, learning_rate=0.01, shuffle=True)
+    result = fit(train=fed(part(0)), validation=fed(part(1)), scaling=scaling, training=short)
+    path = tmp_path / "best.keras"
+    path.write_bytes(result.best_model)
+    best = result.epochs[result.best_epoch - 1]
+    assert evaluate(load_model(path), fed(part(1)))[0] == pytest.approx(best.val_loss, rel=1e-5)
+    normalised = normalise(fed(Part(rows, part(0).labels)).windows, scaling)
+    if name.endswith("_global"):
+        assert normalised.min() == 0
+        assert normalised.std() == pytest.approx(1, rel=1e-4)
+    else:
+        axes = (0, 2) if turned else (0, 1)
+        np.testing.assert_allclose(normalised.mean(axis=axes), 0, atol=1e-4)
+        np.testing.assert_allclose(normalised.std(axis=axes), 1, atol=1e-4)
+
+
+def test_running_training_loss_is_keras_s_own():
+    import keras
+
+    training = replace(TRAINING, train_loss="running", epochs=3)
+    found = fit(training=training)
+    plain = fit(training=replace(TRAINING, epochs=3))
+    assert [e.val_loss for e in found.epochs] == [e.val_loss for e in plain.epochs]
+    assert found.epochs[0].train_loss > plain.epochs[0].train_loss  # before the epoch's steps, and with dropout
+    keras.utils.set_random_seed(7)
+    train, scaling = part(0), fit_scaling(part(0).windows)
+    model = build_model(RUNG, input_shape=(9, 4), classes=3, seed=7)
+    model.compile(optimizer=keras.optimizers.Adam(0.01), loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    history = model.fit(normalise(train.windows, scaling), train.labels, epochs=3, batch_size=16, verbose=0).history
+    assert [e.train_loss for e in found.epochs] == pytest.approx(history["loss"], rel=1e-6)
+    assert [e.train_accuracy for e in found.epochs] == pytest.approx(history["accuracy"], rel=1e-6)
+
+
+def test_last_epoch_is_kept_on_request(tmp_path):
+    result = fit(training=replace(TRAINING, keep="last", learning_rate=0.1))
+    assert result.best_epoch == TRAINING.epochs
+    assert min(range(10), key=lambda i: result.epochs[i].val_loss) != 9  # where it makes a difference
+    path = tmp_path / "last.keras"
+    path.write_bytes(result.best_model)
+    assert evaluate(load_model(path), part(1))[0] == pytest.approx(result.epochs[-1].val_loss, rel=1e-6)
 
 
 def test_without_shuffling_rows_come_in_their_order():

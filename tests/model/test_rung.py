@@ -19,7 +19,12 @@ def build(rung: RungConfig):
 
 @pytest.mark.parametrize(
     "rung",
-    [RungConfig("a", lstm=[3]), RungConfig("b", lstm=[6, 3], dense=[4, 2]), RungConfig("c", [8], [4], 0.1, [0.3])],
+    [
+        RungConfig("a", lstm=[3]),
+        RungConfig("b", lstm=[6, 3], dense=[4, 2]),
+        RungConfig("c", [8], [4], 0.1, [0.3]),
+        RungConfig("d", lstm=[6, 3], dense=[4], cell="gru"),
+    ],
     ids=lambda rung: rung.name,
 )
 def test_parameters_are_counted_as_keras_counts_them(rung):
@@ -42,6 +47,25 @@ def test_ladder_grows_by_one_change_at_a_time():
     assert [rung.role for rung in rungs] == ["capacity"] * 6 + ["remedy"] * 2
 
 
+@pytest.mark.parametrize("name", ["gru", "weight_decay"])
+def test_ladders_of_other_rungs_can_be_climbed(name):
+    ladder = compose_config("+experiment=ladder", f"ladder={name}").ladder
+    assert len(ladder.rungs) == 4
+    check_rungs(ladder.rungs)
+    layers = [type(layer).__name__ for rung in ladder.rungs for layer in build(rung).layers]
+    assert ("GRU" in layers, "LSTM" in layers) == ((True, False) if name == "gru" else (False, True))
+    assert "Dropout" not in layers
+
+
+def test_weight_decay_weighs_the_squares_of_every_kernel_and_no_bias():
+    model = build(RungConfig("a", lstm=[6, 3], dense=[4], weight_decay=1e-2))
+    kernels = [np.asarray(w) for w in model.trainable_weights if "bias" not in w.name]
+    assert len(kernels) == 2 * 2 + 2
+    penalty = sum(float(loss) for loss in model.losses)
+    assert penalty == pytest.approx(1e-2 * sum(float((kernel**2).sum()) for kernel in kernels), rel=1e-5)
+    assert not build(RungConfig("a", lstm=[6, 3], dense=[4])).losses
+
+
 def test_model_normalises_by_what_training_showed():
     rng = np.random.default_rng(0)
     train = rng.normal([3, -2, 0, 100, 7], [1, 2, 3, 4, 0], size=(50, 7, 5)).astype(np.float32)
@@ -62,6 +86,8 @@ def test_model_normalises_by_what_training_showed():
         ([RungConfig("a", [8], [4], 0.0, [0.1, 0.2])], "one rate per dense layer"),
         ([RungConfig("a", [8], lstm_dropout=1.0)], "dropout rates"),
         ([RungConfig("a", [8], role="boss")], "role=boss"),
+        ([RungConfig("a", [8], cell="rnn")], "cell=rnn must be lstm or gru"),
+        ([RungConfig("a", [8], weight_decay=-0.1)], "weight_decay=-0.1"),
     ],
 )
 def test_impossible_rung_is_named(rungs, message):

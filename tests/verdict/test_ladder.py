@@ -215,6 +215,21 @@ def test_bad_input_raises() -> None:
         RungInfo("a", "answer", 1)
 
 
+def test_ladder_of_one_rung_speaks_of_that_rung() -> None:
+    """Of no ladder, no highest and no lowest rung, and of no checkpoint that is compared with nothing."""
+    never = Truth(start=3.2, lowest=3.2, rise=0.5, onset=2, scale=0.005)
+    answers = {
+        "rung 0 has learnt nothing that could be overfit": ladder([never]).answer,
+        "rung 0 overfits, from about epoch": ladder([Truth(rise=0.5)]).answer,
+        "rung 0 does not overfit: established": ladder([Truth(rise=0.0, scale=0.005)]).answer,
+        "Whether rung 0 overfits": ladder([Truth(rise=0.5)], repeats=1).answer,
+    }
+    for said, answer in answers.items():
+        assert said in answer
+        assert "any rung" not in answer and "lowest" not in answer and "best checkpoint" not in answer
+    assert "fits by themselves: overfit 1" in answers["Whether rung 0 overfits"]
+
+
 def test_rung_that_never_learns_is_named() -> None:
     """As with labels dealt out at random: the loss rises from chance, and nothing was learnt before."""
     never = Truth(start=3.2, lowest=3.2, rise=0.5, onset=2, scale=0.005)

@@ -1,0 +1,152 @@
+"""`+experiment=mended`: every step over the same repeats, what it changes, and the ladder on the last."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from itertools import pairwise
+
+import pytest
+
+from rfcx_lab.config import StepConfig
+from rfcx_lab.errors import LabError
+from rfcx_lab.lab import work
+from rfcx_lab.lab.steps import mend_pipeline, step_configs
+from rfcx_lab.lab.steps_answer import check_steps_answer
+from rfcx_lab.lab.study import plan_study
+from rfcx_lab.verdict import JudgeConfig, OnsetConfig
+from rfcx_lab.verdict.record import read_record
+from rfcx_lab.verdict.steps import compare_steps, read_steps
+from tests import fakes
+from tests.conftest import TOY, compose_config
+
+TOY_DATA = ("data=toy", *(override for override in TOY if override.startswith("data.")))
+SIZE = (
+    "training.epochs=12", "steps.repeats=4", "ladder.repeats=4", "ladder.extend=false", "engine=inline",
+    "ladder.only=[LSTM 8,+ Dense 48,+ LSTM dropout]",
+)  # fmt: skip
+STEPS = (
+    StepConfig("as it stands", {}),
+    StepConfig("fixed", {"window": {"kind": "fixed", "seconds": 1.0, "frames": None, "padding": "end"}}),
+    StepConfig("scaled", {"training": {"scaling": "train_per_coefficient"}}),
+    StepConfig("evaluated", {"training": {"train_loss": "evaluated"}}),
+)
+
+
+def test_steps_lead_from_the_article_to_the_ladder():
+    config = compose_config("+experiment=mended", "data=toy")
+    article, ladder = compose_config("+experiment=article"), compose_config("+experiment=ladder")
+    first, *_, last = step_configs(config)
+    for section in ("window", "features", "split"):
+        assert getattr(first, section) == getattr(article, section)
+    assert replace(first.training, keep="last") == article.training
+    for section in ("window", "features"):
+        assert getattr(last, section) == getattr(ladder, section)
+    assert replace(last.split, row_seed=0) == replace(ladder.split, row_seed=0)
+    assert replace(last.training, epochs=0) == replace(ladder.training, epochs=0)
+    [rung], top = last.ladder.rungs, article.ladder.rungs[0]
+    assert replace(rung, name="") == replace(top, name="")
+
+
+def test_every_step_changes_something_and_one_thing_only():
+    configs = step_configs(compose_config("+experiment=mended", "data=toy"))
+    assert len(configs) == 10
+    sections = ("window", "features", "split", "training")
+    for before, after in pairwise(configs):
+        assert sum(getattr(before, s) != getattr(after, s) for s in sections) == 1
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    runs = tmp_path_factory.mktemp("runs")
+    config = compose_config("+experiment=mended", *TOY_DATA, *SIZE, "window.frames=60", f"runs_dir={runs}")
+    return replace(config, steps=replace(config.steps, steps=list(STEPS)))
+
+
+@pytest.fixture(scope="module")
+def mended(config, tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(work, "load_model", lambda path: path.read_bytes())
+        patch.setattr(work, "predict", fakes.fake_predict)
+        return mend_pipeline(config, tmp_path_factory.mktemp("out"), fit=fakes.fit_that_learns_once_scaled)
+
+
+def test_what_matters_is_found_and_nothing_else(mended):
+    check_steps_answer(mended.document)
+    steps = {step["name"]: step for step in mended.document["steps"]}
+    assert [name for name, step in steps.items() if step["matters"]] == ["scaled", "evaluated"]
+    loss, gap = steps["scaled"]["loss_difference"], steps["evaluated"]["gap_difference"]
+    assert loss["established"]
+    assert loss["change"][0] == pytest.approx(-0.66, abs=0.05)
+    assert gap["established"]
+    assert gap["change"][0] == pytest.approx(0.5, abs=0.02)
+    assert not steps["scaled"]["gap_difference"]["established"]
+    assert steps["as it stands"]["statuses"] == {"not_learning": 4}
+    assert steps["as it stands"]["loss_difference"] is None
+    assert all(len(step["test_accuracies"]) == 4 for step in steps.values())
+
+
+def test_answer_names_what_matters_and_ends_with_the_ladder(mended):
+    answer, ladder = mended.document["answer"], mended.document["ladder"]
+    assert answer.index("Established to matter over 4 repeats, each on top of those before: scaled (best") > 0
+    assert "Not established: fixed." in answer
+    assert answer.endswith(ladder["answer"])
+    names = {path.name for path in mended.files}
+    assert {"mended.json", "mended.png", "mended.svg", "curves.csv.gz", "report.html", "verdict.json"} <= names
+
+
+def test_verdict_follows_from_the_files(mended):
+    paths = {path.name: path for path in reversed(mended.files)}
+    document = json.loads(paths["mended.json"].read_text())
+    record = read_record(paths["curves.csv.gz"])
+    records = read_steps(document, record)
+    judge = JudgeConfig(**{**document["judge"], "onset": OnsetConfig(**document["judge"]["onset"])})
+    for found, step in zip(compare_steps(records, config=judge), document["steps"], strict=True):
+        plain = json.loads(json.dumps(asdict(found)))
+        assert plain == {key: step[key] for key in plain}
+
+
+def test_figure_shows_every_step(mended):
+    from rfcx_lab.report.steps_figure import steps_figure
+
+    paths = {path.name: path for path in reversed(mended.files)}
+    figure = steps_figure(read_record(paths["curves.csv.gz"]).curves, mended.document)
+    labels = [axes.get_ylabel().replace("\n", " ") for axes in figure.axes]
+    assert labels[:4] == [f"{i}. {step.name}" for i, step in enumerate(STEPS)]
+    assert len(figure.axes) == 4 + 3
+
+
+def test_last_step_and_ladder_share_fits_and_nothing_is_trained_anew(mended, config, tmp_path, monkeypatch):
+    again = mend_pipeline(config, tmp_path, fit=None)
+    assert again.document["steps"] == mended.document["steps"]
+    last = plan_study(step_configs(config)[-1]).fits
+    ladder = plan_study(replace(step_configs(config)[-1], ladder=config.ladder)).fits
+    assert {spec.key for spec in last} < {spec.key for spec in ladder}
+    # Another order: what comes before the swapped steps, and after them, is there.
+    swapped = replace(config, steps=replace(config.steps, steps=[STEPS[0], STEPS[2], STEPS[1], STEPS[3]]))
+    missing = [len(plan_study(one).missing()) for one in step_configs(swapped)]
+    assert missing == [0, 4, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("steps", "message"),
+    [
+        ([], "steps.steps is empty"),
+        ([StepConfig("a"), StepConfig("a")], "'a': the name stands there twice"),
+        ([StepConfig("a/b")], r"steps.steps\[0\].name='a/b': must be a plain name"),
+        ([StepConfig("a", {"ladder": {"repeats": 3}})], "change has ladder; a step may change window, features, split"),
+        ([StepConfig("a", {"training": {"shufle": True}})], r"steps.steps\[0\], 'a': change.training=.*shufle"),
+        ([StepConfig("a", {"training": {"batch_size": "many"}})], r"'a': change.training=.*many"),
+        ([StepConfig("a", {"features": {"n_fft": -1}})], r"'a': features.n_fft=-1: must be above 0"),
+        ([StepConfig("a", "shuffle")], "'a': change=shuffle must hold sections"),
+    ],
+)
+def test_impossible_step_is_named_before_anything_is_read(config, steps, message):
+    with pytest.raises(LabError, match=message) as caught:
+        step_configs(replace(config, steps=replace(config.steps, steps=steps)))
+    assert "\n" not in str(caught.value)
+
+
+def test_unknown_rung_is_named(config):
+    with pytest.raises(LabError, match=r"steps.rung=LSTM 7: must be a rung of the ladder: LSTM 8, LSTM 32"):
+        step_configs(replace(config, steps=replace(config.steps, rung="LSTM 7")))
