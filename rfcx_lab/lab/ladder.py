@@ -79,5 +79,5 @@ def _climb(
     with forgiving():
         for spec in study.fits:
             fitter.show(spec)
-        view.close(document, files=[*written, *write_circumstances(config, output)], model=model)
+        view.close(document, files=[*written, *write_circumstances(config, output)], model=model, command=command)
     return Climb(climbed.verdict, document, written)
