@@ -147,6 +147,10 @@ class Tracker:
         for path in paths:
             self._client.log_artifact(run_id, str(path), folder)
 
+    def log_text(self, run_id: str, name: str, text: str) -> None:
+        """Keep a text as the artifact `name` of a run."""
+        self._client.log_text(run_id, text, name)
+
     def _complete_curves(self, run_id: str, curves: Curves) -> None:
         """Log the epochs that were not streamed."""
         logged = logged_steps(self._client, run_id)

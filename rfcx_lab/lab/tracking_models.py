@@ -123,7 +123,6 @@ def _show(client: Any, model: str | None, *, runs: Sequence[str], step: int) -> 
 
 def _write_model(folder: Path, card: ModelCard, *, logged: Any, run: str) -> None:
     """The folder that MLflow's Keras flavour loads: one layout for `mlflow.keras` and `mlflow.pyfunc`."""
-    from mlflow import pyfunc
     from mlflow.models import Model, ModelSignature
     from mlflow.types import Schema, TensorSpec
 
@@ -155,7 +154,12 @@ def _write_model(folder: Path, card: ModelCard, *, logged: Any, run: str) -> Non
         keras_backend=os.environ.get("KERAS_BACKEND", "tensorflow"),
         save_exported_model=False,
     )
-    pyfunc.add_to_model(model, loader_module="mlflow.keras", conda_env="conda.yaml", python_env="python_env.yaml")
+    model.add_flavor(
+        "python_function",  # as `mlflow.pyfunc.add_to_model` puts it, whose import takes a second and warns
+        loader_module="mlflow.keras",
+        python_version=platform.python_version(),
+        env={"conda": "conda.yaml", "virtualenv": "python_env.yaml"},
+    )
     model.model_size_bytes = card.file.stat().st_size
     model.save(str(folder / "MLmodel"))
     _write_requirements(folder, {"mlflow": version("mlflow"), **libraries})

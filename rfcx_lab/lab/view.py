@@ -25,11 +25,12 @@ from rfcx_lab.lab.view_summary import (
 )
 from rfcx_lab.report.commands import next_command
 from rfcx_lab.report.fit_picture import draw_fit
-from rfcx_lab.report.notes import fit_note, model_note, rung_note, study_note
+from rfcx_lab.report.notes import fit_note, model_note, narrow, rung_note, study_note
 from rfcx_lab.verdict import Curves, RungInfo, Verdict
 
 _STUDY = "study"
 _PICTURE = "curves.svg"  # of a fit
+_FIGURE = "description.svg"  # of a study: as wide as its page
 
 
 class StudyView:
@@ -139,16 +140,17 @@ class StudyView:
         self._tracker.abandon("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
 
     def _describe(self, document: Mapping[str, Any], files: Sequence[Path], command: Sequence[str]) -> str:
-        """The study's description: the answer, its figure, and what to run next."""
-        names = {path.name for path in files}
-        address = {
-            suffix: next(
-                (artifact_address(self.study_run, name) for name in sorted(names) if name.endswith(suffix)), None
-            )
-            for suffix in (".svg", ".html")
-        }
-        following = next_command(document, command) if command and "begins_to_overfit" in document else None
-        return study_note(document["answer"], figure=address[".svg"], report=address[".html"], following=following)
+        """The study's description: the answer, what to run next, and its figure."""
+        figure = next((path for path in files if path.suffix == ".svg"), None)
+        report = next((path for path in files if path.suffix == ".html"), None)
+        if figure is not None:
+            self._tracker.log_text(self.study_run, _FIGURE, narrow(figure.read_text(encoding="utf-8")))
+        return study_note(
+            document["answer"],
+            figure=artifact_address(self.study_run, _FIGURE) if figure else None,
+            report=artifact_address(self.study_run, report.name) if report else None,
+            following=next_command(document, command) if command and "begins_to_overfit" in document else None,
+        )
 
     def _architecture(self, rung: str) -> dict[str, Any]:
         return next((architecture(spec.rung) for (name, _), spec in self._specs.items() if name == rung), {})
@@ -162,7 +164,7 @@ class StudyView:
         name, classes = f"rfcx_lab-{self._config.name}".replace(":", "-"), self._study.clips.species_names
         note = model_note(
             document["answer"],
-            origin=f"{_fit_name(spec)}, {spec.rung.name} in repeat {spec.split.repeat}",
+            origin=f"{spec.rung.name} as trained in repeat {spec.split.repeat}",
             shape=example.shape[1:],
             axes="frames, coefficients" if spec.time_major else "coefficients, frames",
             classes=classes,

@@ -15,6 +15,7 @@ from rfcx_lab.verdict import Curves, Verdict
 from rfcx_lab.verdict.onset import OVERFIT
 
 Metrics = dict[str, float | None]
+_DIGITS = 4  # of a rise, which a table would else fill with noise
 
 
 def fit_metrics(curves: Curves, verdict: Verdict) -> Metrics:
@@ -28,7 +29,7 @@ def fit_metrics(curves: Curves, verdict: Verdict) -> Metrics:
         "onset_epoch": verdict.onset_epoch,
         "loss/val_best": best,
         "loss/val_final": final,
-        "rise": final / best - 1 if best and final is not None else None,
+        "rise": round(final / best - 1, _DIGITS) if best and final is not None else None,
         "gap_final": _finite(curves.val_loss[-1] - curves.train_loss[-1]),
     }
 
@@ -45,7 +46,9 @@ def rung_metrics(rung: Mapping[str, Any]) -> Metrics:
         "rise": "rise",
     }
     points = {name: rung[key][0] for key, name in names.items() if rung[key] is not None}
-    return {"trainable_parameters": rung["trainable_parameters"], **points}
+    if points.get("rise") is not None:
+        points["rise"] = round(points["rise"], _DIGITS)
+    return {**points, "trainable_parameters": rung["trainable_parameters"]}  # the first is what the UI compares by
 
 
 def rung_tags(rung: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,6 @@ Written by a template and not by Matplotlib: a study has one for every fit, draw
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,8 +14,7 @@ from rfcx_lab.report.figure import TRAINING, VALIDATION
 from rfcx_lab.report.page import render
 from rfcx_lab.verdict import Curves, Verdict
 
-WIDTH, HEIGHT = 380, 200  # of a panel, in units of the picture
-_LETTERS = 135  # on a line
+WIDTH, HEIGHT = 270, 170  # of a panel, in units of the picture
 
 
 @dataclass(frozen=True)
@@ -45,12 +43,12 @@ def draw_fit(curves: Curves, verdict: Verdict, *, name: str) -> str:
         "fit.svg",
         name=name,
         status="failed" if curves.failure else verdict.status.replace("_", " "),
-        reason=textwrap.wrap(curves.failure or verdict.reason, _LETTERS, max_lines=2, placeholder=" …"),
         panels=panels,
         marks=marks,
         width=WIDTH,
         height=HEIGHT,
         colours=(TRAINING, VALIDATION),
+        dashes={"best": "1 4", "onset": "7 4"},
     )
 
 

@@ -12,6 +12,7 @@ from rfcx_lab.verdict import Verdict
 
 _MARKS = re.compile(r"([\\`*_\[\]|~#])")
 _LONGEST = 2500  # characters of an answer: databases take 5000 for an experiment's description
+WIDEST = 680  # pixels: what a run's page leaves for a picture in a window of 1280
 _CLASSES = 40  # named in a description; all stand in a model's metadata
 _READING = (
     "**What this is:** studies of where a classifier of sounds begins to overfit; above stands the latest one's "
@@ -27,8 +28,7 @@ def study_note(answer: str, *, figure: str | None, following: Next | None, repor
     """The answer, its figure and what to run next. `figure` and `report` are addresses."""
     parts = [escape(_shorten(answer))]
     if following is not None:
-        parts.append(f"**Next:** {following.purpose}.")
-        parts.append(f"```sh\n{following.command}\n```")
+        parts.append(f"**Next:** {following.purpose}: {_code(following.command)}")
     if figure is not None:
         parts.append(f"![Learning curves of every rung]({figure})")
     if report is not None:
@@ -75,6 +75,23 @@ def escape(text: str) -> str:
     """`text` with nothing in it that Markdown or HTML would take for its own."""
     plain = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return _MARKS.sub(r"\\\1", plain)
+
+
+def narrow(svg: str, width: int = WIDEST) -> str:
+    """A picture that takes no more than `width` pixels of a page, which would else grow beyond its window."""
+    root = re.search(r"<svg[^>]*>", svg)
+    box = re.search(r'viewBox="[\d.-]+ [\d.-]+ ([\d.]+) ([\d.]+)"', root[0]) if root else None
+    if root is None or box is None:
+        return svg
+    high = width * float(box[2]) / float(box[1])
+    plain = re.sub(r'\s(width|height)="[^"]*"', "", root[0])
+    return svg.replace(root[0], f'<svg width="{width}" height="{high:.0f}"{plain.removeprefix("<svg")}', 1)
+
+
+def _code(text: str) -> str:
+    """Inline: a block would not be broken into lines, and make a page of the UI as wide as it is."""
+    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    return f"{fence} {text} {fence}" if "`" in text else f"`{text}`"
 
 
 def _shorten(text: str) -> str:
