@@ -89,7 +89,7 @@ class Tracker:
         for name, text in (texts or {}).items():
             self._client.log_text(run_id, text, name)
         self._log(run_id, metrics=new_metrics, tags=new_tags, params=new_params)
-        if status is not None:
+        if status not in (run.info.status, None):  # or it would seem to have run until now
             self._client.set_terminated(run_id, status)
         self._runs[node] = self._client.get_run(run_id)
 

@@ -118,7 +118,7 @@ def test_loads_elsewhere_without_this_package_or_a_pickle_and_predicts_the_same(
     [taken] = told["inputs"]
     assert taken["tensor-spec"] == {"dtype": "float32", "shape": [-1, frames, numbers]}
     assert told["layers"][0].startswith("normalization")
-    assert told["classes"] == study.clips.species_names
+    assert told["classes"] == list(study.clips.species_names)
     assert found["example"].shape == (1, frames, numbers)
     assert found["answer"].shape == (1, 3)
     assert np.array_equal(found["example"][0], study.windows.load()[spec.split.train[0]])
