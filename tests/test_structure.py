@@ -29,7 +29,7 @@ OWNERS = {
     "keras": {"model"},
     "tensorflow": set(),
     "librosa": {"features"},
-    "mlflow": {"lab/tracking.py"},
+    "mlflow": {"lab/tracking.py", "lab/tracking_client.py", "lab/tracking_models.py", "lab/tracking_stream.py"},
     "rich": {"console.py"},
     "distributed": {"lab/cluster.py"},
     "jinja2": {"report"},

@@ -101,5 +101,5 @@ def _climb(
     with forgiving():
         for spec in study.fits:
             fitter.show(spec)
-        view.close(document, files=[*written, *write_circumstances(config, output)], model=model)
+        view.close(document, files=[*written, *write_circumstances(config, output)], model=model, command=command or ())
     return Climb(climbed.verdict, document, record, study.fits, written)

@@ -1,4 +1,4 @@
-"""The MLflow view of a study: study → rung → fit, nested. The only owner of mlflow.
+"""The MLflow view of a study: study → rung → fit, nested. With its neighbours `tracking_*.py` the only owner of mlflow.
 
 MLflow shows what the fit store holds, and nothing depends on it: a fit whose curve could not be streamed is completed
 from the store. A rerun finds the runs of its study by tag and goes on under the same run ids.
@@ -6,35 +6,31 @@ from the store. A rerun finds the runs of its study by tag and goes on under the
 
 from __future__ import annotations
 
-import logging
-import os
-import time
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from rfcx_lab.errors import LabError, hide_password
+from rfcx_lab.lab.tracking_client import epoch_metrics, logged_steps, now, open_client
+from rfcx_lab.lab.tracking_models import ModelCard, register_model
 from rfcx_lab.lab.tracking_store import (
     Rested,
     answering,
     artifact_folder,
     check_unlocked,
     ready_store,
-    stops_waiting,
 )
+from rfcx_lab.lab.tracking_tables import PAGES, saved_views, table_addresses
+from rfcx_lab.report.notes import experiment_note
 from rfcx_lab.verdict.curves import Curves
 
-_PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}  # of its own it has minutes
-for _name, _value in {"MLFLOW_DISABLE_TELEMETRY": "true", **_PATIENCE}.items():
-    os.environ.setdefault(_name, _value)
-
-_METRICS = {
-    "loss/train": "train_loss",
-    "loss/val": "val_loss",
-    "accuracy/train": "train_accuracy",
-    "accuracy/val": "val_accuracy",
-}
 _BATCH = 900  # metrics per call; the server takes 1000
+NOTE = "mlflow.note.content"  # a description in Markdown
+_NOTE_WRITTEN = "rfcx_lab.note"  # of an experiment's description: which one was written here
+EXPERIMENT = {"mlflow.experimentKind": "custom_model_development"}  # or the UI shows pages made for language models
+_SOURCE = {"mlflow.source.name": "rfcx_lab", "mlflow.source.type": "LOCAL"}
 _PARAM_LENGTH = 500
 
 
@@ -63,16 +59,23 @@ class Tracker:
                 self._client.delete_run(run.info.run_id)
         self._runs = runs
 
-    def open_run(self, node: str, *, name: str, parent: str | None = None, tags: Mapping[str, Any]) -> str:
-        """The id of the study's run `node`, created if it is not there yet."""
+    def open_run(
+        self, node: str, *, name: str, parent: str | None = None, tags: Mapping[str, Any], place: int = 0
+    ) -> str:
+        """The id of the study's run `node`, created if it is not there yet.
+
+        The UI lists the latest first: of runs opened in one go, a higher `place` stands further down.
+        """
         self._opened.add(node)
         if node not in self._runs:
             check_unlocked(self._uri)
-            every = {**tags, "node": node, "study_key": self._study_key}
+            every = {**_SOURCE, **tags, "node": node, "study_key": self._study_key}
             if parent is not None:
                 every["mlflow.parentRunId"] = parent
             every = {key: str(value) for key, value in every.items()}
-            self._runs[node] = self._client.create_run(self._experiment, tags=every, run_name=name)
+            self._runs[node] = self._client.create_run(
+                self._experiment, start_time=now() - 1000 * place, tags=every, run_name=name
+            )
         return str(self._runs[node].info.run_id)
 
     def finish(
@@ -82,20 +85,28 @@ class Tracker:
         status: str | None = "FINISHED",
         metrics: Mapping[str, float | None],
         tags: Mapping[str, Any],
+        params: Mapping[str, Any] | None = None,
         curves: Curves | None = None,
+        texts: Mapping[str, str] | None = None,
     ) -> None:
-        """Put on a run what of this does not stand there yet (None is left out), and end it; with no status, don't."""
+        """Put on a run what of this does not stand there yet (None is left out), and end it; with no status, don't.
+
+        `texts` are files by name; they are written where anything else is.
+        """
         run = self._runs[node]
         run_id, there = run.info.run_id, run.data
+        new_params = {k: str(v) for k, v in (params or {}).items() if k not in there.params}
         new_metrics = {k: float(v) for k, v in metrics.items() if v is not None and there.metrics.get(k) != v}
         new_tags = {k: str(v) for k, v in tags.items() if there.tags.get(k) != str(v)}
-        if status in (run.info.status, None) and not new_metrics and not new_tags:
+        if status in (run.info.status, None) and not (new_metrics or new_tags or new_params):
             return
         check_unlocked(self._uri)
         if curves is not None:
             self._complete_curves(run_id, curves)
-        self._log(run_id, metrics=new_metrics, tags=new_tags)
-        if status is not None:
+        for name, text in (texts or {}).items():
+            self._client.log_text(run_id, text, name)
+        self._log(run_id, metrics=new_metrics, tags=new_tags, params=new_params)
+        if status not in (run.info.status, None):  # or it would seem to have run until now
             self._client.set_terminated(run_id, status)
         self._runs[node] = self._client.get_run(run_id)
 
@@ -123,31 +134,59 @@ class Tracker:
         dataset = Dataset(name=name, digest=fingerprint, source_type="local", source=source)
         self._client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
 
+    def describe_experiment(self, note: str) -> None:
+        """Give the experiment a description that begins with `note`, its latest study's, and tables to open.
+
+        A description that a person has written stays.
+        """
+        check_unlocked(self._uri)
+        there = self._client.get_experiment(self._experiment).tags
+        tags = EXPERIMENT | saved_views(there, now=now())
+        if NOTE not in there or there.get(_NOTE_WRITTEN) == _digest(there[NOTE]):
+            text = experiment_note(note, tables=table_addresses(self._experiment))
+            tags |= {NOTE: text, _NOTE_WRITTEN: _digest(text)}
+        for key, value in tags.items():
+            if there.get(key) != value:
+                self._client.set_experiment_tag(self._experiment, key, value)
+
+    def register(self, model: ModelCard, *, node: str, fit_node: str) -> None:
+        """Make a fit's model the recommended version of its name, shown on its own run and on the run `node`."""
+        check_unlocked(self._uri)
+        runs = [self._runs[each].info.run_id for each in (fit_node, node)]
+        register_model(self._client, model, experiment=self._experiment, runs=runs)
+
     def link(self, run_id: str) -> str:
         """Where the MLflow UI shows a run; where the store is no server, the UI that `make ui` opens."""
         server = self._uri if self._uri.startswith("http") else "http://127.0.0.1:5000"
-        return f"{server.rstrip('/')}/#/experiments/{self._experiment}/runs/{run_id}"
+        return f"{server.rstrip('/')}/#/experiments/{self._experiment}/runs/{run_id}?{PAGES}"
 
     def log_files(self, run_id: str, paths: Sequence[Path], *, folder: str | None = None) -> None:
         """Keep files as artifacts of a run."""
         for path in paths:
             self._client.log_artifact(run_id, str(path), folder)
 
+    def log_text(self, run_id: str, name: str, text: str) -> None:
+        """Keep a text as the artifact `name` of a run."""
+        self._client.log_text(run_id, text, name)
+
     def _complete_curves(self, run_id: str, curves: Curves) -> None:
         """Log the epochs that were not streamed."""
-        logged = _logged_steps(self._client, run_id)
+        logged = logged_steps(self._client, run_id)
         steps = [n for n in range(1, curves.epochs + 1) if n not in logged]
-        metrics = [metric for n in steps for metric in _epoch_metrics(n, curves)]
+        metrics = [metric for n in steps for metric in epoch_metrics(n, curves)]
         for start in range(0, len(metrics), _BATCH):
             self._client.log_batch(run_id, metrics=metrics[start : start + _BATCH])
 
-    def _log(self, run_id: str, *, metrics: Mapping[str, float], tags: Mapping[str, str]) -> None:
-        from mlflow.entities import Metric, RunTag
+    def _log(
+        self, run_id: str, *, metrics: Mapping[str, float], tags: Mapping[str, str], params: Mapping[str, str]
+    ) -> None:
+        from mlflow.entities import Metric, Param, RunTag
 
-        now = _now()
+        at = now()
         self._client.log_batch(
             run_id,
-            metrics=[Metric(key, value, now, 0) for key, value in metrics.items()],
+            metrics=[Metric(key, value, at, 0) for key, value in metrics.items()],
+            params=[Param(key, value) for key, value in params.items()],
             tags=[RunTag(key, value) for key, value in tags.items()],
         )
 
@@ -161,7 +200,8 @@ class Tracker:
                 )
             return str(found.experiment_id)
         try:
-            return str(self._client.create_experiment(name, artifact_location=artifact_folder(uri, name)))
+            place = artifact_folder(uri, name)
+            return str(self._client.create_experiment(name, artifact_location=place, tags=EXPERIMENT))
         except Exception:
             made = self._client.get_experiment_by_name(name)  # by another driver, just now
             if made is None:
@@ -180,70 +220,10 @@ class Tracker:
                 return runs
 
 
-class CurveStream:
-    """Sends a fit's epochs to its run while it trains. Lives in the worker.
-
-    A store that does not answer ends the stream, not the fit: the driver completes the curve afterwards.
-    """
-
-    def __init__(self, *, uri: str, run_id: str) -> None:
-        """Connect; epochs that an earlier, interrupted try has logged are not logged twice.
-
-        An empty `run_id` is that of a run which could not be opened.
-        """
-        self._uri, self._run_id = uri, run_id
-        self._alive = bool(run_id)
-        self._logged: set[int] = set()
-        if self._alive:
-            self._guarded(self._connect)
-
-    def __call__(self, number: int, epoch: Any) -> None:
-        """Log epoch `number` (from 1)."""
-        from mlflow.entities import Metric
-
-        if number in self._logged or not self._alive:
-            return
-        now = _now()
-        metrics = [Metric(key, getattr(epoch, field), now, number) for key, field in _METRICS.items()]
-        self._guarded(lambda: self._client.log_batch(self._run_id, metrics=metrics))
-
-    def _connect(self) -> None:
-        check_unlocked(self._uri)
-        self._client = open_client(self._uri)
-        self._logged |= _logged_steps(self._client, self._run_id)
-
-    def _guarded(self, call: Any) -> None:
-        try:
-            with stops_waiting():
-                call()
-        except Exception:  # whatever the store's trouble is, it must not cost the fit
-            self._alive = False
+def artifact_address(run_id: str, path: str) -> str:
+    """Where a page of the UI finds an artifact of a run."""
+    return f"get-artifact?path={quote(path)}&run_uuid={run_id}"
 
 
-def _epoch_metrics(number: int, curves: Curves) -> list[Any]:
-    from mlflow.entities import Metric
-
-    now, every = _now(), {key: getattr(curves, field) for key, field in _METRICS.items()}
-    return [Metric(key, values[number - 1], now, number) for key, values in every.items() if values is not None]
-
-
-def start_mlflow() -> None:
-    """Import MLflow, which takes a second."""
-    import mlflow  # noqa: F401
-
-
-def _logged_steps(client: Any, run_id: str) -> set[int]:
-    return {metric.step for metric in client.get_metric_history(run_id, "loss/val")}
-
-
-def open_client(uri: str) -> Any:
-    """MLflow's client of a store, and MLflow kept from telling its troubles in its own words."""
-    from mlflow import MlflowClient
-
-    for name in ("mlflow", "alembic", "urllib3"):  # after the import, which sets its own levels
-        logging.getLogger(name).setLevel(logging.CRITICAL)  # what goes wrong is told in a sentence
-    return MlflowClient(tracking_uri=uri)
-
-
-def _now() -> int:
-    return int(time.time() * 1000)
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

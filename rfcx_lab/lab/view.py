@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from rfcx_lab.config import Config
-from rfcx_lab.data.audit import Audit
+from rfcx_lab.config import Config, SoundscapeData
+from rfcx_lab.errors import hide_password
 from rfcx_lab.lab.fits import FitSpec
 from rfcx_lab.lab.study import Study
-from rfcx_lab.lab.tracking import Tracker
+from rfcx_lab.lab.tracking import NOTE, Tracker, artifact_address
+from rfcx_lab.lab.tracking_models import ModelCard
 from rfcx_lab.lab.tracking_store import answering, forgiving
+from rfcx_lab.lab.view_summary import (
+    architecture,
+    audit_summary,
+    fit_metrics,
+    rung_metrics,
+    rung_tags,
+    study_metrics,
+    study_params,
+    study_tags,
+)
+from rfcx_lab.report.commands import next_command
+from rfcx_lab.report.fit_picture import draw_fit
+from rfcx_lab.report.notes import fit_note, model_note, narrow, rung_note, study_note
 from rfcx_lab.verdict import Curves, RungInfo, Verdict
 
 _STUDY = "study"
+_PICTURE = "curves.svg"  # of a fit
+_FIGURE = "description.svg"  # of a study: as wide as its page
 
 
 class StudyView:
@@ -26,19 +38,21 @@ class StudyView:
 
     def __init__(self, study: Study, config: Config) -> None:
         """Open the study's run, with the resolved config as its parameters, and one run per rung."""
+        self._study, self._config = study, config
+        self._specs: dict[tuple[str, int], FitSpec] = {}  # of fits that were shown, by rung and repeat
         with answering(config.tracking.uri):
             self._tracker = Tracker(uri=config.tracking.uri, experiment=config.tracking.experiment, study_key=study.key)
             self.study_run = self._tracker.open_run(
                 _STUDY, name=f"{config.name} {study.key[:6]}", tags={"level": "study"}
             )
-            self._tracker.log_params(self.study_run, _flat(asdict(config)))
+            self._tracker.log_params(self.study_run, study_params(config))
             self._tracker.log_dataset(
                 self.study_run,
-                name=study.clips.root.name,
+                name="soundscape" if isinstance(config.data, SoundscapeData) else study.clips.root.name,
                 fingerprint=study.clips.fingerprint,
                 source=str(study.clips.root),
             )
-            self._audit = _audit_summary(study.audit)
+            self._audit = audit_summary(study.audit)
             with forgiving():
                 self._tracker.finish(_STUDY, status=None, metrics=self._audit["metrics"], tags=self._audit["tags"])
             self._rungs = list(study.rungs)
@@ -62,35 +76,54 @@ class StudyView:
             "run_key": spec.key,
             "status": "running",
         }
-        name = f"{spec.rung.name} · {spec.split.repeat}"
-        return self._tracker.open_run(_node(spec), name=name, parent=self.open_rung(spec.rung.name), tags=tags)
+        return self._tracker.open_run(
+            _node(spec), name=_fit_name(spec), parent=self.open_rung(spec.rung.name), tags=tags
+        )
 
     def close_fit(self, spec: FitSpec, curves: Curves, verdict: Verdict) -> None:
-        """Complete the fit's curve, summary and status."""
-        self.open_fit(spec)
+        """Complete the fit's curve, summary and status, and draw its losses and accuracies in one picture."""
+        run = self.open_fit(spec)
+        self._specs[spec.rung.name, spec.split.repeat] = spec
         self._tracker.finish(
             _node(spec),
             status="FAILED" if curves.failure else "FINISHED",
-            metrics=_fit_summary(curves, verdict),
+            metrics=fit_metrics(curves, verdict),
             tags={
                 "status": "failed" if curves.failure else verdict.status,
                 "reason": curves.failure or verdict.reason,
+                NOTE: fit_note(verdict, failure=curves.failure, figure=artifact_address(run, _PICTURE)),
             },
+            params={"repeat": spec.split.repeat, "seed": spec.seed, **architecture(spec.rung)},
             curves=curves,
+            texts={_PICTURE: draw_fit(curves, verdict, name=_fit_name(spec))},
         )
 
-    def close(self, document: Mapping[str, Any], *, files: Sequence[Path], model: Path | None) -> None:
-        """Put the verdict on the study and its rungs, keep `files` and the recommended `model`, end the runs."""
+    def close(
+        self, document: Mapping[str, Any], *, files: Sequence[Path], model: Path | None, command: Sequence[str] = ()
+    ) -> None:
+        """Put the verdict on the study and its rungs, keep `files` and the recommended `model`, end the runs.
+
+        `command` is the overrides that the study was called with: what to run next is said in their terms.
+        """
         self.show_rungs(self._rungs)
         for rung in document["rungs"]:
-            self._tracker.finish(_rung_node(rung["name"]), metrics=_rung_summary(rung), tags={})
+            self._tracker.finish(
+                _rung_node(rung["name"]),
+                metrics=rung_metrics(rung),
+                tags={**rung_tags(rung), NOTE: rung_note(rung)},
+                params=self._architecture(rung["name"]),
+            )
         self._tracker.log_files(self.study_run, files)
-        tags = {**self._audit["tags"], "mlflow.note.content": document["answer"]}
+        note = self._describe(document, files, [hide_password(override) for override in command])
+        tags = {**self._audit["tags"], **study_tags(document), NOTE: note}
         if model is not None:
             kept = document["test"]["model"]
             tags["model"] = f"{document['test']['rung']}, repeat {kept['repeat']}, epoch {kept['epoch']}"
             self._tracker.log_files(self.study_run, [model], folder="model")
-        self._tracker.finish(_STUDY, metrics=self._audit["metrics"], tags=tags)
+            self._register(document, model)
+        metrics = {**self._audit["metrics"], **study_metrics(document)}
+        self._tracker.finish(_STUDY, metrics=metrics, tags=tags)
+        self._tracker.describe_experiment(note)
 
     def link_rung(self, name: str) -> str:
         """Where the MLflow UI shows a rung."""
@@ -100,7 +133,7 @@ class StudyView:
         """The run id of a rung."""
         index, rung = next((index, rung) for index, rung in enumerate(self._rungs) if rung.name == name)
         tags = {"level": "rung", "rung": name, "role": rung.role, "index": index}
-        return self._tracker.open_run(_rung_node(name), name=name, parent=self.study_run, tags=tags)
+        return self._tracker.open_run(_rung_node(name), name=name, parent=self.study_run, tags=tags, place=index)
 
     def refresh(self) -> None:
         """Know of the runs that other drivers of the study have opened."""
@@ -111,6 +144,49 @@ class StudyView:
         status = "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED"
         self._tracker.abandon(status, keep=_STUDY if others else None)
 
+    def _describe(self, document: Mapping[str, Any], files: Sequence[Path], command: Sequence[str]) -> str:
+        """The study's description: the answer, what to run next, and its figure."""
+        figure = next((path for path in files if path.suffix == ".svg"), None)
+        report = next((path for path in files if path.suffix == ".html"), None)
+        if figure is not None:
+            self._tracker.log_text(self.study_run, _FIGURE, narrow(figure.read_text(encoding="utf-8")))
+        return study_note(
+            document["answer"],
+            figure=artifact_address(self.study_run, _FIGURE) if figure else None,
+            report=artifact_address(self.study_run, report.name) if report else None,
+            following=next_command(document, command) if command and "begins_to_overfit" in document else None,
+        )
+
+    def _architecture(self, rung: str) -> dict[str, Any]:
+        return next((architecture(spec.rung) for (name, _), spec in self._specs.items() if name == rung), {})
+
+    def _register(self, document: Mapping[str, Any], model: Path) -> None:
+        """Make the kept model of the recommended rung a version in the registry."""
+        test = document["test"]
+        spec = self._specs[test["rung"], test["model"]["repeat"]]
+        row = spec.windows.load()[spec.split.train[:1]]
+        example = row if spec.time_major else row.transpose(0, 2, 1)
+        name, classes = f"rfcx_lab-{self._config.name}".replace(":", "-"), self._study.clips.species_names
+        note = model_note(
+            document["answer"],
+            origin=f"{spec.rung.name} as trained in repeat {spec.split.repeat}",
+            shape=example.shape[1:],
+            axes="frames, coefficients" if spec.time_major else "coefficients, frames",
+            classes=classes,
+        )
+        card = ModelCard(
+            name=name,
+            key=spec.key,
+            file=model,
+            epoch=test["model"]["epoch"],
+            example=example,
+            classes=classes,
+            description=note,
+            about=f"The models that studies named {self._config.name} have recommended; the latest is `recommended`.",
+            tags={"study": self._config.name, "rung": spec.rung.name, "repeat": str(spec.split.repeat)},
+        )
+        self._tracker.register(card, node=_STUDY, fit_node=_node(spec))
+
 
 def _rung_node(name: str) -> str:
     return f"rung {name}"
@@ -120,58 +196,5 @@ def _node(spec: FitSpec) -> str:
     return f"fit {spec.rung.name} {spec.split.repeat}"
 
 
-def _fit_summary(curves: Curves, verdict: Verdict) -> dict[str, float | None]:
-    if not curves.val_loss:
-        return {}
-    return {
-        "best_epoch": verdict.best_epoch,
-        "onset_epoch": verdict.onset_epoch,
-        "loss/val_best": _finite(np.nanmin(curves.val_loss)) if np.isfinite(curves.val_loss).any() else None,
-        "loss/val_final": _finite(curves.val_loss[-1]),
-        "gap_final": _finite(curves.val_loss[-1] - curves.train_loss[-1]),
-    }
-
-
-def _rung_summary(rung: Mapping[str, Any]) -> dict[str, float | None]:
-    """Point estimates of a rung; its intervals stand in verdict.json."""
-    summary = {"trainable_parameters": rung["trainable_parameters"]}
-    names = {
-        "val_loss_best": "loss/val_best",
-        "val_loss_final": "loss/val_final",
-        "val_accuracy_best": "accuracy/val_best",
-        "overfit_share": "overfit_share",
-        "onset_epoch": "onset_epoch",
-        "best_epoch": "best_epoch",
-    }
-    for key, name in names.items():
-        if rung[key] is not None:
-            summary[name] = rung[key][0]
-    return summary
-
-
-def _audit_summary(audit: Audit) -> dict[str, dict[str, Any]]:
-    """The audit's points as metrics and its words as tags; its intervals stand in verdict.json."""
-    metrics: dict[str, float] = {"audit/majority": audit.majority}
-    tags = {"audit": audit.status, "audit.sentence": audit.sentence}
-    for signal in audit.signals:
-        name = re.sub(r"[^\w.\- ]", "_", signal.name, flags=re.ASCII)  # what MLflow takes for a key
-        tags[f"audit.{name}"] = f"{signal.status}: {signal.sentence}"
-        if signal.accuracy is not None:
-            metrics[f"audit/{name}"] = signal.accuracy[0]
-        metrics[f"audit/{name}_rows"] = signal.rows
-    return {"metrics": metrics, "tags": tags}
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
-
-
-def _flat(node: Any, prefix: str = "") -> dict[str, Any]:
-    """Nested keys as `a.b`, the way the command line spells them."""
-    if not isinstance(node, dict):
-        return {prefix: node}
-    return {key: value for name, child in node.items() for key, value in _flat(child, _join(prefix, name)).items()}
-
-
-def _join(prefix: str, name: str) -> str:
-    return f"{prefix}.{name}" if prefix else name
+def _fit_name(spec: FitSpec) -> str:
+    return f"{spec.rung.name} · {spec.split.repeat}"

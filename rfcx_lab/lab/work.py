@@ -10,7 +10,8 @@ import numpy as np
 
 from rfcx_lab.config import TrainingConfig
 from rfcx_lab.lab.fits import FitSpec, FitStore, HeldOut
-from rfcx_lab.lab.tracking import CurveStream, start_mlflow
+from rfcx_lab.lab.tracking_client import start_mlflow
+from rfcx_lab.lab.tracking_stream import CurveStream
 from rfcx_lab.model.backend import start_keras
 from rfcx_lab.model.fit import Fit, Part, fit_rung, load_model, predict, score
 from rfcx_lab.model.scaling import Scaling, fit_scaling, of_all

@@ -39,5 +39,21 @@ def assert_view_is_whole(
     assert len(study.inputs.dataset_inputs) == 1
 
 
+def assert_one_model_is_registered(uri: str, experiment: str = "smoke") -> None:
+    """Once, whole, recommended, and shown once on the study and on the fit it is of."""
+    client = MlflowClient(tracking_uri=uri)
+    name = f"rfcx_lab-{experiment}"
+    [version] = client.search_model_versions(f"name = '{name}'")
+    assert client.get_model_version_by_alias(name, "recommended").version == version.version
+    found = client.get_experiment_by_name(experiment)
+    [logged] = client.search_logged_models([found.experiment_id])
+    assert (logged.status, logged.model_id) == ("READY", version.tags["model_id"])
+    shown = [run for run in runs_of(uri, experiment) if client.get_run(run.info.run_id).outputs.model_outputs]
+    assert Counter(run.data.tags["level"] for run in shown) == {"study": 1, "fit": 1}
+    for run in shown:
+        [output] = client.get_run(run.info.run_id).outputs.model_outputs
+        assert output.model_id == logged.model_id
+
+
 def without_root(document: dict) -> dict:
     return {**document, "data": {**document["data"], "root": None}}

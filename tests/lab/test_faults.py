@@ -31,7 +31,7 @@ from rfcx_lab.lab.ladder import climb_ladder
 from tests import fakes
 from tests.conftest import ROOT, TOY
 from tests.lab.driver import EPOCHS, REPEATS, SIZE, Moment, done, said, start_driver, verdict_path
-from tests.lab.outcome import RUNGS, assert_view_is_whole, runs_of, without_root
+from tests.lab.outcome import RUNGS, assert_one_model_is_registered, assert_view_is_whole, runs_of, without_root
 
 FITS = REPEATS * len(RUNGS)
 MARKS = (
@@ -43,8 +43,8 @@ MARKS = (
     "fits/.",  # fits
     "held_out",  # the recommended rung is measured, after the ladder was judged
     "studies/out",  # the report
-    "artifacts/",  # what MLflow keeps of it
-    "/model",  # and the model
+    "artifacts/verdict.json",  # what MLflow keeps of it
+    "/model",  # and the model, which is registered
 )
 """Where a stage of a run's life begins, in their order, among what `done` lists."""
 
@@ -93,7 +93,8 @@ def assert_as_if_undisturbed(runs: Path, life: Life) -> None:
     assert_view_is_whole(uri_of(runs), repeats=REPEATS, epochs=EPOCHS)
     [kept] = runs.glob("artifacts/smoke/*/artifacts/verdict.json")
     assert without_root(json.loads(kept.read_text())) == life.document
-    assert len(list(runs.glob("artifacts/smoke/*/artifacts/model/best.keras"))) == 1
+    assert len(list(runs.glob("artifacts/smoke/[!m]*/artifacts/model/best.keras"))) == 1
+    assert_one_model_is_registered(uri_of(runs))
 
 
 # Killed

@@ -66,7 +66,8 @@ def test_mlflow_shows_study_rung_fit(config, tmp_path):
     for run in by_level(runs, "fit"):
         assert ids[run.data.tags["mlflow.parentRunId"]].data.tags["rung"] == run.data.tags["rung"]
         assert {"repeat", "seed", "status", "run_key"} <= set(run.data.tags)
-        assert {"best_epoch", "loss/val_best", "loss/val_final", "gap_final"} <= set(run.data.metrics)
+        assert {"best_epoch", "loss/val_best", "loss/val_final", "gap_final", "rise"} <= set(run.data.metrics)
+        assert {"lstm", "dense", "repeat", "seed"} <= set(run.data.params)
         assert ("onset_epoch" in run.data.metrics) == (run.data.tags["status"] == "overfit")
     assert study.data.params["training.epochs"] == "20"
     assert study.inputs.dataset_inputs[0].dataset.digest

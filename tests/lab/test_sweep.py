@@ -27,6 +27,7 @@ from rfcx_lab.lab.sweep import Swept, run_sweep
 from rfcx_lab.lab.sweep_plan import plan_sweep
 from rfcx_lab.lab.tracking_store import ready_store
 from rfcx_lab.lab.trial_store import open_study
+from rfcx_lab.report.notes import escape
 from tests import fakes
 from tests.conftest import TOY, compose_config
 from tests.lab.driver import Moment, done, said, start_driver
@@ -143,7 +144,7 @@ def test_mlflow_shows_study_trial_fit(swept):
     assert Counter(run.data.tags["level"] for run in runs) == counts
     assert {run.info.status for run in runs} == {"FINISHED"}
     [study] = by_level(runs, "study")
-    assert study.data.tags["mlflow.note.content"] == document["answer"]
+    assert study.data.tags["mlflow.note.content"].startswith(escape(document["answer"]))
     assert {run.data.tags["mlflow.parentRunId"] for run in by_level(runs, "rung")} == {study.info.run_id}
     assert {run.info.run_id for run in by_level(runs, "rung")} == {t["mlflow_run"] for t in document["trials"]}
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from rfcx_lab.lab.ladder import climb_ladder
 from rfcx_lab.lab.study import prepare_study
 from rfcx_lab.lab.tracking import Tracker
 from tests import fakes
+from tests.conftest import ROOT
 
 
 @pytest.fixture
@@ -66,6 +68,21 @@ def test_a_store_out_of_reach_is_said_before_features_are_computed(toy_config, t
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 400
     assert not (tmp_path / "runs" / "features").exists()
+
+
+def test_telemetry_is_off_before_mlflow_is_imported():
+    """A worker imports no more of MLflow's keepers than this one."""
+    code = (
+        "import os, sys; import rfcx_lab.lab.tracking_client as ours; "
+        "print('mlflow' in sys.modules, os.environ['MLFLOW_DISABLE_TELEMETRY']); "
+        "ours.start_mlflow(); from mlflow.telemetry.utils import is_telemetry_disabled; print(is_telemetry_disabled())"
+    )
+    hidden = {"MLFLOW_DISABLE_TELEMETRY", "DO_NOT_TRACK", "CI", "PYTEST_CURRENT_TEST"}
+    environment = {name: value for name, value in os.environ.items() if name not in hidden}
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+    assert run.stdout.split() == ["False", "true", "True"]
 
 
 @pytest.mark.parametrize("uri", ["''", "here", "/tmp/mlruns"])

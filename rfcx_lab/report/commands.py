@@ -1,0 +1,54 @@
+"""What to run after a study, as a command to be copied."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+_ENOUGH_REPEATS = 6  # the fewest of which a paired test can reach p < .05 two-sided
+
+
+@dataclass(frozen=True)
+class Next:
+    """A command, and what it does in a phrase."""
+
+    purpose: str
+    command: str
+
+
+def spell(command: Sequence[str]) -> str:
+    """The command line with the overrides `command`, quoted for a shell."""
+    return shlex.join(["python", "-m", "rfcx_lab", *command])
+
+
+def recommended_command(document: Mapping[str, Any], command: Sequence[str]) -> str:
+    """Train the recommended rung alone, for as long as recommended. `document` is a verdict that recommends one."""
+    rungs = [document["recommended"]["rung"]]
+    # A ladder needs a rung that can be the answer: a remedy is trained beside what it is compared with.
+    rungs += [remedy["against"] for remedy in document["remedies"] if remedy["name"] == rungs[0]]
+    return _with(
+        command,
+        {"ladder.only": f"[{','.join(map(str, rungs))}]", "training.epochs": str(document["recommended"]["epochs"])},
+    )
+
+
+def next_command(document: Mapping[str, Any], command: Sequence[str]) -> Next | None:
+    """More repeats where the point is not established and they would settle it, else the recommended rung, if any."""
+    answer = document["begins_to_overfit"]["trained_to_the_end"]
+    repeats = max(rung["repeats"] for rung in document["rungs"])
+    more = answer["repeats_wanted"] or (_ENOUGH_REPEATS if repeats < _ENOUGH_REPEATS else None)
+    if not answer["established"] and more is not None and more > repeats:
+        return Next(
+            f"Settle it with {more} repeats; what is trained is not trained again",
+            _with(command, {"ladder.repeats": str(more)}),
+        )
+    if document["recommended"]["rung"] is None:
+        return None
+    return Next("Train the recommended rung alone", recommended_command(document, command))
+
+
+def _with(command: Sequence[str], own: Mapping[str, str]) -> str:
+    kept = [override for override in command if override.lstrip("+").split("=")[0] not in own]
+    return spell([*kept, *(f"{key}={value}" for key, value in own.items())])
