@@ -235,6 +235,7 @@ def test_running_training_loss_is_keras_s_own():
     found = fit(training=training)
     plain = fit(training=replace(TRAINING, epochs=3))
     assert [e.val_loss for e in found.epochs] == [e.val_loss for e in plain.epochs]
+    assert fit(training=training).epochs == found.epochs  # by the model that was kept
     assert found.epochs[0].train_loss > plain.epochs[0].train_loss  # before the epoch's steps, and with dropout
     keras.utils.set_random_seed(7)
     train, scaling = part(0), fit_scaling(part(0).windows)
