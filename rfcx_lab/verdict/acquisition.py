@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 import numpy as np
 from scipy.special import ndtr
 
+from rfcx_lab.verdict.learnability import probability_to_learn
 from rfcx_lab.verdict.level_set import Array, Grid, Observation, Posterior, infer_margins
 
 _CANDIDATES = 48  # cells whose effect is computed, the most doubtful by the straddle; the others are never the best
@@ -21,6 +22,7 @@ def next_cells(
     count: int = 1,
     pending: Collection[int] = (),
     barred: Collection[int] = (),
+    not_learnt: Collection[int] = (),
     repeats: int = 3,
     overlap: float = 0.0,
 ) -> list[int]:
@@ -30,12 +32,17 @@ def next_cells(
     the one whose observation will leave the fewest signs wrong over the whole grid, in expectation (stepwise
     uncertainty reduction: Bect et al. 2012, Chevalier et al. 2014). A cell observed before is chosen again where its
     noise is the doubt. What is pending counts as if it had brought what is expected of it (Ginsbourger et al. 2010).
-    `barred` cells can't be observed; a trial will bring `repeats` more of a cell, with `overlap` as in `infer_margins`.
+    `barred` cells can't be observed. Those of `not_learnt` were tried and have learnt nothing: where others may not
+    either, less is to be hoped for (Gelbart et al. 2014). A trial will bring `repeats` more of a cell, with `overlap` as
+    in `infer_margins`.
 
     Raises:
         LabError: an observation is of a cell that `grid` lacks.
     """
-    taken = {*pending, *barred}
+    told = {observation.cell for observation in observations}
+    nothing = {*not_learnt} - told
+    taken = {*pending, *barred, *nothing}
+    hopes = probability_to_learn(grid, learnt=told, not_learnt=nothing)
     posterior = infer_margins(grid, observations, overlap=overlap) if observations else None
     counts = np.zeros(len(grid.points))
     for observation in observations:
@@ -52,7 +59,7 @@ def next_cells(
         elif mean is None or covariance is None:
             cell = _farthest(grid, taken)
         else:
-            cell = _most_telling(mean, covariance, added, taken)
+            cell = _most_telling(mean, covariance, added, taken, hopes=hopes)
         cells.append(cell)
         taken.add(cell)
         covariance = _believe(covariance, cell, added)
@@ -94,10 +101,11 @@ def _believe(covariance: Array | None, cell: int, added: Array) -> Array | None:
     return covariance - np.outer(shared, shared) / (covariance[cell, cell] + added[cell])
 
 
-def _most_telling(mean: Array, covariance: Array, added: Array, taken: Collection[int]) -> int:
-    """The cell after whose observation the expected number of wrong signs is lowest.
+def _most_telling(mean: Array, covariance: Array, added: Array, taken: Collection[int], *, hopes: Array) -> int:
+    """The cell whose observation is expected to lower the number of wrong signs most.
 
-    Over what it may bring, a normal variable, by Gauss-Hermite quadrature.
+    Over what it may bring, a normal variable, by Gauss-Hermite quadrature. A cell counts by its hope to learn, `hopes`:
+    only then is there a sign, and only then will its trial tell anything.
     """
     variances = np.maximum(np.diag(covariance), 1e-18)
     doubt = _STRADDLE * np.sqrt(variances) - np.abs(mean)
@@ -106,8 +114,9 @@ def _most_telling(mean: Array, covariance: Array, added: Array, taken: Collectio
     candidates = candidates[np.isfinite(doubt[candidates])]
     moves = covariance[:, candidates] / np.sqrt(variances[candidates] + added[candidates])
     left = np.sqrt(np.maximum(variances[:, None] - moves**2, 1e-18))
-    wrong = sum(
-        weight * ndtr(-np.abs(mean[:, None] + node * moves) / left).sum(axis=0)
-        for node, weight in zip(_NODES, _WEIGHTS, strict=True)
+    now = hopes @ ndtr(-np.abs(mean) / np.sqrt(variances))
+    then = sum(
+        weight * (hopes @ ndtr(-np.abs(mean[:, None] + node * moves) / left))
+        for node, weight in zip(_NODES, _WEIGHTS / _WEIGHTS.sum(), strict=True)
     )
-    return int(candidates[np.argmin(wrong)])
+    return int(candidates[np.argmax(hopes[candidates] * (now - then))])
