@@ -19,7 +19,17 @@ from rfcx_lab.config import RungConfig, SweepConfig
 from rfcx_lab.lab.dashboard import note_trial, show_frontier
 from rfcx_lab.lab.sampler import is_done, make_sampler
 from rfcx_lab.lab.space import Space
-from rfcx_lab.lab.trials import FAILURE, History, estimate_study, read_history, tell_failure, tell_margins, visit
+from rfcx_lab.lab.trials import (
+    FAILURE,
+    NOTHING_LEARNT,
+    History,
+    estimate_study,
+    read_history,
+    tell_failure,
+    tell_margins,
+    tell_nothing_learnt,
+    visit,
+)
 from rfcx_lab.verdict.frontier import Frontier, FrontierConfig
 
 _REPEATS, _SAMPLER_SEED = "repeats", 3  # a user attribute; a stream of the study's seed, beside splits and fits
@@ -46,6 +56,11 @@ class Told:
     value: float | None
     notes: Mapping[str, Any]  # the trial's user attributes
 
+    @property
+    def learnt(self) -> bool:
+        """Whether it has a margin, or has failed."""
+        return NOTHING_LEARNT not in self.notes
+
 
 class Search:
     """A study that is asked and told; nothing else writes to it."""
@@ -69,12 +84,13 @@ class Search:
     def count(self) -> int:
         """Trials that were told, or are running."""
         history = self._history
-        return len(history.observations) + len(history.failed) + len(self._running())
+        told = len(history.observations) + len(history.not_learnt) + len(history.failed)
+        return told + len(self._running())
 
     @property
     def told(self) -> int:
-        """Trials that have brought margins."""
-        return len(self._history.observations)
+        """Trials that have brought a loss."""
+        return len(self._history.observations) + len(self._history.not_learnt)
 
     def ask(self) -> list[Asked]:
         """The next batch: first what a killed driver left running. Empty where there are enough trials."""
@@ -95,11 +111,12 @@ class Search:
         margins: Sequence[float],
         value: float | None,
         notes: Mapping[str, Any],
+        learnt: bool = True,
         link: str | None = None,
     ) -> None:
         """Tell a trial its loss, with its margins and `notes`; without margins it has failed, as `notes` may say.
 
-        `link` is where its fits are shown.
+        One that has not `learnt` has no margins and has not failed. `link` is where its fits are shown.
         """
         assert isinstance(asked.trial, Trial)
         asked.trial.set_user_attr(_REPEATS, list(asked.repeats))
@@ -109,6 +126,8 @@ class Search:
             note_trial(asked.trial, asked.rung.name, link=link)
         if margins:
             tell_margins(self._study, asked.trial, margins, value=value)
+        elif not learnt and value is not None:
+            tell_nothing_learnt(self._study, asked.trial, value=value)
         else:
             tell_failure(self._study, asked.trial, str(notes.get("reason", "no fit is usable")))
 

@@ -33,8 +33,8 @@ def next_cells(
     uncertainty reduction: Bect et al. 2012, Chevalier et al. 2014). A cell observed before is chosen again where its
     noise is the doubt. What is pending counts as if it had brought what is expected of it (Ginsbourger et al. 2010).
     `barred` cells can't be observed. Those of `not_learnt` were tried and have learnt nothing: where others may not
-    either, less is to be hoped for (Gelbart et al. 2014). A trial will bring `repeats` more of a cell, with `overlap` as
-    in `infer_margins`.
+    either, less is to be hoped for (Gelbart et al. 2014). A trial will bring `repeats` more of a cell, with `overlap`
+    as in `infer_margins`.
 
     Raises:
         LabError: an observation is of a cell that `grid` lacks.

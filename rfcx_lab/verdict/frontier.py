@@ -121,9 +121,7 @@ def _status(posterior: Posterior, doubtful: NDArray[np.bool_], asked: NDArray[np
     return ALL_OVERFIT if over.all() else FOUND if over.any() else NONE_OVERFITS
 
 
-def _doubtful(
-    grid: Grid, posterior: Posterior, asked: NDArray[np.bool_], config: FrontierConfig
-) -> NDArray[np.bool_]:
+def _doubtful(grid: Grid, posterior: Posterior, asked: NDArray[np.bool_], config: FrontierConfig) -> NDArray[np.bool_]:
     """Cells that are unsure, `(cells,)`, but for those within the tolerance of a frontier."""
     over = posterior.mean > 0
     unsure = asked & (np.maximum(posterior.overfit, 1 - posterior.overfit) < config.confidence)
