@@ -33,6 +33,17 @@ def write_frontier_sentence(document: Mapping[str, Any]) -> str:
     return " ".join(part for part in parts if part)
 
 
+def title_frontier(document: Mapping[str, Any]) -> str:
+    """A title over a figure that shows where the frontier runs."""
+    status, epochs = document["status"], f"trained for {document['epochs']} epochs"
+    if status == ALL_OVERFIT:
+        return f"No frontier in this space: all architectures overfit, {epochs}"
+    if status == NONE_OVERFITS:
+        return f"No frontier in this space: no architecture overfits, {epochs}"
+    known = "" if status == FOUND else " (not established)"
+    return f"Where models of these data begin to overfit, {epochs}{known}"
+
+
 def name_axis(axis: str, value: float | None = None) -> str:
     """`1 dense layer`, `LSTM width 32`; without a value `dense layers`."""
     one, several = _WORDS[axis]
@@ -76,9 +87,11 @@ def _say_frontier(document: Mapping[str, Any]) -> str:
 
 def _say_places(document: Mapping[str, Any]) -> str:
     """Neighbouring columns of one answer as one; of many, some from first to last."""
-    axes = {axis["name"]: axis["values"] for axis in document["space"]["axes"]}
     along = document["space"]["along"]
-    said = [(crossing["column"], _say_crossing(crossing, along, axes[along])) for crossing in document["crossings"]]
+    said = [
+        (crossing["column"], _say_crossing(crossing, along, _learning(document, crossing["column"])))
+        for crossing in document["crossings"]
+    ]
     places = [
         (_join_columns([column for column, _ in some]), where)
         for where, some in groupby(said, key=lambda each: each[1])
@@ -89,19 +102,34 @@ def _say_places(document: Mapping[str, Any]) -> str:
     return "; ".join(f"{f'with {column} ' if column else ''}{where}" for column, where in shown) + rest
 
 
+def _learning(document: Mapping[str, Any], column: Mapping[str, float]) -> list[float]:
+    """Places along the axis, in one column, of the architectures that have a side; smallest model first."""
+    along = document["space"]["along"]
+    return [
+        each["values"][along]
+        for each in document["architectures"]
+        if each.get("learnt") is not False and {**each["values"], **column} == each["values"]
+    ]
+
+
 def _join_columns(columns: Sequence[Mapping[str, float]]) -> str:
-    """`1 to 3 dense layers`, where that is all that differs; else the first one to the last one."""
+    """`1 to 3 dense layers`; of columns of more than one axis, the first one to the last one."""
     first, last = columns[0], columns[-1]
     if len(columns) == 1:
         return name_column(first)
-    differing = [axis for axis in last if first.get(axis) != last[axis]]
-    if len(first) == len(last) == 1 and differing[0].endswith("layers"):
-        return f"{first[differing[0]]:g} to {name_axis(differing[0], last[differing[0]])}"
+    if len(first) == len(last) == 1:
+        [(axis, low)], [high] = first.items(), last.values()
+        if axis.endswith("layers"):
+            return f"{low:g} to {name_axis(axis, high)}"
+        return f"{name_axis(axis, low)} to {high:g}"
     return f"{name_column(first)} to {name_column(last)}"
 
 
 def _say_crossing(crossing: Mapping[str, Any], along: str, values: Sequence[float]) -> str:
+    """Where it is in one column; `values` are those of the column's architectures that have a side."""
     low, high = crossing["none_up_to"], crossing["all_from"]
+    if crossing["status"] == NOT_LEARNT:
+        return "nowhere, as none of these models has learnt anything"
     if crossing["value"] is not None:
         if along.endswith("layers"):  # of which there are whole ones: the first beyond, not a place between two
             beyond = next(value for value in values if value >= crossing["value"])
@@ -114,8 +142,6 @@ def _say_crossing(crossing: Mapping[str, Any], along: str, values: Sequence[floa
     if crossing["status"] == NONE_OVERFITS:
         sure = "not sure" if low is None else f"sure up to {low:g}"
         return f"only beyond the largest, {name_axis(along, values[-1])}" + ("" if low == values[-1] else f" ({sure})")
-    if crossing["status"] == NOT_LEARNT:
-        return "nowhere, as none of these models has learnt anything"
     return "at no one place, as smaller models overfit and larger ones do not"
 
 

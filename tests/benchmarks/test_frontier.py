@@ -109,4 +109,4 @@ def test_it_runs_and_says_what_it_aims_at() -> None:
     finished = run("--seeds", "1", "--size", "small")
     assert finished.returncode in (0, 1), finished.stderr  # 1: an aim is missed, as one seed may
     assert "won against bisection" in finished.stdout, finished.stderr
-    assert finished.stdout.count("aim ") == 16
+    assert finished.stdout.count("aim ") == 22
