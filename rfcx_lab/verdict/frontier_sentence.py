@@ -177,7 +177,7 @@ def _say_importance(document: Mapping[str, Any]) -> str:
     (first, share), *others = shares
     rest = ", ".join(f"{name_axis(axis)} {100 * other[0]:.0f} %" for axis, other in others)
     return (
-        f"How far a model overfits hangs most on {name_axis(first)}: alone it explains {100 * share[0]:.0f} % of the "
+        f"How far a model overfits depends most on {name_axis(first)}: alone it explains {100 * share[0]:.0f} % of the "
         f"variance over the space ({100 * share[1]:.0f} to {100 * share[2]:.0f} %); {rest}."
     )
 

@@ -24,8 +24,8 @@ def share_variation(
 
     That is its main effect (functional analysis of variance: Hutter, Hoos and Leyton-Brown 2014), over margins drawn
     from the posterior, so that the interval holds what is not known yet (Oakley and O'Hagan 2004). What is missing to 1
-    over all axes is their interplay. `levels` holds every axis' value in every cell, None where it does not exist:
-    there it explains nothing. Cells of `left_out` have no margin.
+    over all axes of a whole grid is their interplay. `levels` holds every axis' value in every cell, None where it does
+    not exist: there it explains nothing. Cells of `left_out` have no margin.
     """
     kept = np.setdiff1d(np.arange(len(posterior.mean)), np.array(left_out, np.intp))
     rng = np.random.default_rng(_SEED)

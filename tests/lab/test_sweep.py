@@ -300,7 +300,7 @@ def test_the_axes_share_the_margin_s_variance(swept):
     for middle, low, high in document["importance"].values():
         assert 0 <= low < middle < high <= 1
     assert document["importance"]["lstm_width"][0] > document["importance"]["dense_layers"][0]
-    assert "hangs most on LSTM width" in document["answer"]
+    assert "depends most on LSTM width" in document["answer"]
 
 
 # Another study

@@ -236,6 +236,6 @@ def test_the_sentence_says_how_sure_the_end_of_a_row_is_and_what_matters_most():
     answer = made(crossings=[none, every], importance=importance)["answer"]
     assert "with no dense layers only beyond the largest, LSTM width 64 (not sure); " in answer
     assert "with 2 dense layers already at the smallest, LSTM width 4 (sure from 16 on). " in answer
-    assert "hangs most on LSTM width: alone it explains 70 % of the variance over the space (60 to 80 %)" in answer
+    assert "depends most on LSTM width: alone it explains 70 % of the variance over the space (60 to 80 %)" in answer
     falling = crossing(0, None, low=None, high=None, status="open", monotone=False)
     assert "at no one place, as smaller models overfit and larger ones do not" in made(crossings=[falling])["answer"]
