@@ -16,6 +16,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import argparse
+import operator
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -45,6 +46,7 @@ class Outcome:
     seed: int
     search: str
     loose: int  # trials until only cells beside the frontier are wrong, for good
+    inside: int  # the same, where a frontier that runs just outside the grid has no cell beside it
     strict: int  # trials until every cell is right whose margin exceeds an observation's standard deviation, for good
     told: int  # trials until it says, rightly and for good, that there is no frontier
     stopped: int | None  # trials after which it stops by itself
@@ -62,11 +64,12 @@ def judge(surface: Surface, search: str, *, seed: int, trials: int) -> Outcome:
     rng = np.random.default_rng([seed, *map(ord, search)])
     noise = np.random.default_rng([seed, 1])
     observed = run_search(SEARCHES[search](surface.grid, rng), partial(surface.observe, rng=noise), trials=trials)
-    loose, strict, statuses = [], [], []
+    loose, inside, strict, statuses = [], [], [], []
     for count in range(1, len(observed) + 1):
         known = estimate_frontier(surface.grid, observed[:count], config=_EACH_TRIAL)
         wrong = (known.posterior.mean > 0) != surface.overfit
-        loose.append(not (wrong & ~surface.flanking).any())
+        inside.append(not (wrong & ~surface.flanking).any())
+        loose.append(not (wrong & ~surface.flanking & ~surface.by_the_edge).any())
         strict.append(not (wrong & surface.clear).any())
         statuses.append(known.status)
     truth = {True: ALL_OVERFIT, False: NONE_OVERFITS}[bool(surface.overfit.all())]
@@ -77,6 +80,7 @@ def judge(surface: Surface, search: str, *, seed: int, trials: int) -> Outcome:
         seed=seed,
         search=search,
         loose=lasting(loose),
+        inside=lasting(inside),
         strict=lasting(strict),
         told=lasting([status == truth for status in statuses]),
         stopped=stopped,
@@ -115,7 +119,7 @@ def print_table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) 
 def print_trials(title: str, outcomes: Sequence[Outcome], *, limit: int) -> None:
     """Print, per family and search, the median trials and the share of the seeds within `limit`."""
     families = list(dict.fromkeys(outcome.family for outcome in outcomes if outcome.family != NONE))
-    for name in ("loose", "strict"):
+    for name, title_of in (("loose", "loose"), ("inside", "loose, edges not excused"), ("strict", "strict")):
         rows = []
         for search in SEARCHES:
             row = [search]
@@ -123,7 +127,7 @@ def print_trials(title: str, outcomes: Sequence[Outcome], *, limit: int) -> None
                 own = [getattr(o, name) for o in outcomes if o.search == search and o.family == family]
                 row.append(f"{np.median(own):g} ({np.mean([trials <= limit for trials in own]):.2f})")
             rows.append(row)
-        print_table(f"{title}, {name}: median trials (share within {limit})", families, rows)
+        print_table(f"{title}, {title_of}: median trials (share within {limit})", families, rows)
     if any(outcome.family == NONE for outcome in outcomes):
         none = {search: [o.told for o in outcomes if o.search == search and o.family == NONE] for search in SEARCHES}
         rows = [
@@ -145,18 +149,23 @@ def print_stops(title: str, outcomes: Sequence[Outcome]) -> None:
     print_table(f"{title}: where {OWN} stops", ["stopped", "median trials", "then right: loose", "strict"], rows)
 
 
-def won(outcomes: Sequence[Outcome], other: str) -> tuple[float, float]:
-    """Shares of the paired surfaces on which this project's search needed fewer trials (strict), and as many."""
+def won(outcomes: Sequence[Outcome], other: str) -> tuple[float, float, float]:
+    """Shares of the paired surfaces on which this project's search needed fewer trials (strict), as many, and more."""
     trials = {(o.search, o.family, o.seed): o.strict for o in outcomes if o.family != NONE}
     pairs = [(own, trials[other, name, seed]) for (search, name, seed), own in trials.items() if search == OWN]
-    return float(np.mean([a < b for a, b in pairs])), float(np.mean([a == b for a, b in pairs]))
+    shares = [np.mean([sign(a, b) for a, b in pairs]) for sign in (operator.lt, operator.eq, operator.gt)]
+    return float(shares[0]), float(shares[1]), float(shares[2])
 
 
 def print_pairs(title: str, outcomes: Sequence[Outcome]) -> None:
     """Print how often this project's search beats each other one on the same surface."""
     others = [search for search in SEARCHES if search != OWN]
-    rows = [[other, *(f"{share:.2f}" for share in won(outcomes, other))] for other in others]
-    print_table(f"{title}, strict: {OWN} against", ["fewer trials", "as many"], rows)
+    rows = []
+    for other in others:
+        fewer, same, more = won(outcomes, other)
+        untied = fewer / (fewer + more) if fewer + more else float("nan")
+        rows.append([other, *(f"{share:.2f}" for share in (fewer, same, more, untied))])
+    print_table(f"{title}, strict: {OWN} against", ["fewer trials", "as many", "more", "fewer, of the untied"], rows)
 
 
 def check_small(outcomes: Sequence[Outcome], *, limit: int = 13) -> bool:
@@ -167,6 +176,8 @@ def check_small(outcomes: Sequence[Outcome], *, limit: int = 13) -> bool:
         trials = [o.loose for o in own if o.family == family]
         met.append(check(f"{family}: median trials (loose)", [float(np.median(trials))], at_most=limit))
         met.append(check(f"{family}: share within {limit}", [_share(trials, limit)], at_least=0.85))
+        inside = [o.inside for o in own if o.family == family]
+        met.append(check(f"{family}: share within {limit}, edges not excused", [_share(inside, limit)], at_least=0.85))
     for other, share in (("random", 0.7), ("TPE", 0.7), ("bisection", 0.6)):
         met.append(check(f"won against {other}", [won(outcomes, other)[0]], at_least=share))
     none = [o.told for o in own if o.family == NONE]

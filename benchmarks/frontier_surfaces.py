@@ -33,6 +33,7 @@ class Surface:
     grid: Grid
     margins: Array  # (cells,)
     sd: float  # of one observation, the mean of `REPEATS` repeats
+    place: Array | None = None  # (cells,), where on the width axis the cell's column is crossed, if that is known
     recorded: tuple[Array, ...] | None = None  # per cell the repeats on record; none: normal noise
 
     def observe(self, cell: int, rng: np.random.Generator) -> Observation:
@@ -52,6 +53,19 @@ class Surface:
     def flanking(self) -> NDArray[np.bool_]:
         """The two cells beside the frontier of each column, `(cells,)`."""
         return flanking(self.grid, self.margins)
+
+    @property
+    def by_the_edge(self) -> NDArray[np.bool_]:
+        """The last cells before a frontier that runs less than a step outside the grid, `(cells,)`."""
+        beside = np.zeros(len(self.margins), bool)
+        if self.place is None:
+            return beside
+        width = self.grid.points[:, -1]
+        for column in map(np.array, self.grid.columns):
+            step = width[column[1]] - width[column[0]]
+            for end in (column[0], column[-1]):
+                beside[end] = not 0 <= self.place[end] <= 1 and abs(self.place[end] - width[end]) < step
+        return beside
 
     @property
     def clear(self) -> NDArray[np.bool_]:
@@ -83,7 +97,7 @@ def draw_surface(name: str, grid: Grid, *, rng: np.random.Generator) -> Surface:
     else:
         wrong = WRONG_NOISY if name.startswith("noisy") else WRONG
         sd = brentq(lambda s: float(np.mean(ndtr(-beside / s))) - wrong, 1e-6, 100.0)
-    return Surface(name, grid, margins, sd)
+    return Surface(name, grid, margins, sd, place)
 
 
 def _place(name: str, depth: Array, rng: np.random.Generator) -> Array:
@@ -130,4 +144,4 @@ def read_surface(path: Path) -> Surface:
     pooled = np.sum([len(v) * np.var(v) for v in recorded]) / np.sum([len(v) - 1 for v in recorded])
     margins = np.array([values.mean() for values in recorded])
     grid = Grid.regular(len(depths), len(widths))
-    return Surface(path.stem, grid, margins, float(np.sqrt(pooled / REPEATS)), recorded)
+    return Surface(path.stem, grid, margins, float(np.sqrt(pooled / REPEATS)), recorded=recorded)

@@ -23,17 +23,32 @@ from rfcx_lab.verdict import Curves
 from rfcx_lab.verdict.choice import recommend
 from rfcx_lab.verdict.frontier import OPEN, Crossing, Frontier
 from rfcx_lab.verdict.frontier_sentence import write_frontier_sentence
+from rfcx_lab.verdict.importance import share_variation
 
 SCHEMA = "rfcx_lab/frontier/1"
 
 
-def build_frontier_answer(
-    plan: SweepPlan, trials: Sequence[Told], curves: Mapping[int, Sequence[Curves]], frontier: Frontier
-) -> dict[str, Any]:
-    """The whole document, checked against its JSON Schema. `curves` are those of every cell that was tried."""
-    config, space = plan.config, plan.space
+def judge_cells(plan: SweepPlan, curves: Mapping[int, Sequence[Curves]]) -> dict[int, Outcome]:
+    """What every cell that was tried comes to, over the fits of all its trials."""
     tried = sorted(cell for cell, some in curves.items() if some)
-    outcomes = [_judge(plan, curves[cell], cell=cell, index=index) for index, cell in enumerate(tried)]
+    return {cell: _judge(plan, curves[cell], cell=cell, index=index) for index, cell in enumerate(tried)}
+
+
+def build_frontier_answer(
+    plan: SweepPlan,
+    trials: Sequence[Told],
+    outcomes: Mapping[int, Outcome],
+    frontier: Frontier,
+    *,
+    choice: Mapping[str, Any],
+    test: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """The whole document, checked against its JSON Schema.
+
+    `outcomes` are those of `judge_cells`, `choice` is what `choose_architectures` says of them, and `test` what the
+    recommended one does on the test part.
+    """
+    config, space = plan.config, plan.space
     document = {
         "schema": SCHEMA,
         "status": frontier.status,
@@ -48,8 +63,10 @@ def build_frontier_answer(
             _describe_crossing(space, crossing, column)
             for crossing, column in zip(frontier.crossings, space.grid.columns, strict=True)
         ],
-        "architectures": _describe_cells(plan, frontier, dict(zip(tried, outcomes, strict=True)), trials),
-        **_choose(space, tried, outcomes),
+        "architectures": _describe_cells(plan, frontier, outcomes, trials),
+        "importance": _describe_importance(space, frontier, confidence=config.sweep.confidence),
+        **choice,
+        "test": test,
         "trials": [_describe_trial(trial) for trial in trials],
         "search": {
             "study": config.name,
@@ -119,6 +136,7 @@ def _describe_cells(
                 "overfit_probability": min(float(posterior.overfit[cell]), 1.0),
                 "margin": [float(posterior.mean[cell]), float(posterior.sd[cell])],
                 "in_doubt": cell in frontier.unsure,
+                "learnt": cell not in frontier.not_learnt if outcome else None,
                 "observed": {key: summary[key] for key in _OBSERVED} if outcome else None,
             }
         )
@@ -152,12 +170,19 @@ def _describe_crossing(space: Space, crossing: Crossing, column: Sequence[int]) 
     }
 
 
-def _choose(space: Space, tried: Sequence[int], outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    """The best of the tried architectures, and the one to use: within one standard error, the fewest parameters."""
-    summaries = [outcome.summary for outcome in outcomes]
+def _describe_importance(space: Space, frontier: Frontier, *, confidence: float) -> dict[str, list[float]]:
+    levels = {axis.name: [cell.get(axis.name) for cell in space.cells] for axis in space.axes}
+    shares = share_variation(frontier.posterior, levels, left_out=frontier.not_learnt, confidence=confidence)
+    return {axis: list(share) for axis, share in shares.items()}
+
+
+def choose_architectures(space: Space, outcomes: Mapping[int, Outcome]) -> dict[str, Any]:
+    """The `best` of the tried ones, and the `recommended`: within one standard error, the fewest parameters."""
+    tried, judged = list(outcomes), [outcome.judged for outcome in outcomes.values()]
+    summaries = [outcome.summary for outcome in outcomes.values()]
     known = [summary for summary in summaries if summary.val_loss_best is not None]
     best = min(known, key=lambda summary: (summary.val_loss_best or (math.inf,))[0], default=None)
-    chosen = recommend(summaries, [outcome.judged for outcome in outcomes])
+    chosen = recommend(summaries, judged)
 
     def describe(index: int | None) -> dict[str, Any]:
         values: Architecture | None = None if index is None else space.cells[tried[index]]
@@ -193,4 +218,5 @@ def _describe_trial(trial: Told) -> dict[str, Any]:
         "rise": trial.notes.get("rise"),
         "mlflow_run": trial.notes.get("mlflow_run"),
         "reason": trial.notes.get("reason"),
+        "learnt": trial.learnt,
     }

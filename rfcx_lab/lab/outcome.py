@@ -15,6 +15,11 @@ from rfcx_lab.verdict import Curves, RungInfo
 from rfcx_lab.verdict.crossfit import rises_to_the_end
 from rfcx_lab.verdict.rungs import JudgedRung, RungVerdict, judge_rung, summarise_rung
 
+_NOTHING_LEARNT = (
+    "it has learnt nothing that could be overfit: half of its fits or more were never credibly better on the "
+    "validation part than at their first epoch"
+)
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -22,7 +27,7 @@ class Outcome:
 
     judged: JudgedRung
     summary: RungVerdict
-    margins: tuple[float, ...]  # per usable repeat; none where fewer than two are usable
+    margins: tuple[float, ...]  # per usable repeat; none where fewer than two are usable, or it has learnt nothing
     threshold: float  # log of the rise that is no overfitting yet
     failure: str | None  # the first one's reason
 
@@ -30,6 +35,11 @@ class Outcome:
     def value(self) -> float | None:
         """Best validation loss in nats, mean over repeats."""
         return self.summary.val_loss_best[0] if self.summary.val_loss_best else None
+
+    @property
+    def learnt(self) -> bool:
+        """Whether there is something that could be overfit, as a ladder sees it; so too where no fit is usable."""
+        return self.judged.learnt
 
     @property
     def notes(self) -> dict[str, Any]:
@@ -42,6 +52,8 @@ class Outcome:
             notes["margin"] = round(self._mean, 4)
         if self.failure is not None:
             notes["reason"] = self.failure
+        elif not self.learnt:
+            notes["reason"] = _NOTHING_LEARNT
         return notes
 
     @property
@@ -55,7 +67,8 @@ def judge_architecture(
     """Judge the fits of one architecture.
 
     A repeat's margin is the log of the rise of its smoothed validation loss from the minimum of the other repeats' mean
-    to the end, as a ladder measures it, less the log of the rise that is no overfitting yet: above 0 it overfits.
+    to the end, as a ladder measures it, less the log of the rise that is no overfitting yet: above 0 it overfits. Of an
+    architecture that has learnt nothing a rise says nothing (`JudgedRung.learnt`): it has no margin.
 
     Raises:
         LabError: a loss is not above 0.
@@ -67,7 +80,7 @@ def judge_architecture(
     return Outcome(
         judged=judged,
         summary=summarise_rung(judged, validation_fraction=validation_fraction, confidence=judge.confidence),
-        margins=tuple(rise - threshold for rise in rises),
+        margins=tuple(rise - threshold for rise in rises) if judged.learnt else (),
         threshold=threshold,
         failure=next((each.failure for each in curves if each.failure), None),
     )

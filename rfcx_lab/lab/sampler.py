@@ -56,7 +56,9 @@ class CellSampler(optuna.samplers.BaseSampler):
         history = sort_trials(others, self._space)
         cell = self._choose(history)
         if cell is None:
-            visits = Counter([o.cell for o in history.observations] + [*history.pending, *history.failed])
+            visits = Counter(
+                [o.cell for o in history.observations] + [*history.pending, *history.failed, *history.not_learnt]
+            )
             cell = min(range(len(self._space.cells)), key=lambda index: visits[index])
         study._storage.set_trial_system_attr(trial._trial_id, CELL, self._space.cells[cell])
 
@@ -129,16 +131,19 @@ def _frontier(space: Space, seed: int, config: FrontierConfig, repeats: int) -> 
             history.observations,
             pending=history.pending,
             barred=history.failed,
+            not_learnt=history.not_learnt,
             repeats=repeats,
             overlap=config.overlap,
         )
         return cells[0] if cells else None
 
     def done(history: History) -> bool:
-        observations = history.observations
-        if len({*history.pending, *history.failed}) == len(space.cells):
+        observations, nothing = history.observations, history.not_learnt
+        if len({*history.pending, *history.failed, *nothing}) == len(space.cells):
             return True
-        return bool(observations) and estimate_frontier(space.grid, observations, config=config).settled
+        if not observations:
+            return False
+        return estimate_frontier(space.grid, observations, not_learnt=nothing, config=config).settled
 
     return CellSampler(space, choose=choose, done=done)
 

@@ -24,6 +24,7 @@ from rfcx_lab.lab.sampler import is_done, make_sampler
 from rfcx_lab.lab.space import Space
 from rfcx_lab.lab.trials import (
     FAILURE,
+    NOTHING_LEARNT,
     count_trials,
     estimate_study,
     give_back,
@@ -31,6 +32,7 @@ from rfcx_lab.lab.trials import (
     read_history,
     tell_failure,
     tell_margins,
+    tell_nothing_learnt,
     visit,
 )
 from rfcx_lab.verdict import Curves
@@ -62,6 +64,11 @@ class Told:
     value: float | None
     notes: Mapping[str, Any]  # the trial's user attributes
 
+    @property
+    def learnt(self) -> bool:
+        """Whether it has a margin, or has failed."""
+        return NOTHING_LEARNT not in self.notes
+
 
 class Search:
     """A study that is asked and told; only drivers write to it."""
@@ -89,8 +96,9 @@ class Search:
 
     @property
     def told(self) -> int:
-        """Trials that have brought margins."""
-        return len(self._outlast(lambda: read_history(self._study, self.space)).observations)
+        """Trials that have brought a loss."""
+        history = self._outlast(lambda: read_history(self._study, self.space))
+        return len(history.observations) + len(history.not_learnt)
 
     def ask(self) -> list[Asked]:
         """The next batch: first what a killed driver left running. Empty where there are enough trials.
@@ -143,11 +151,13 @@ class Search:
         value: float | None,
         notes: Mapping[str, Any],
         curves: Sequence[Curves],
+        learnt: bool = True,
         link: str | None = None,
     ) -> None:
         """Tell a trial its loss, with its margins and `notes`; without margins it has failed, as `notes` may say.
 
-        `link` is where its fits are shown. What was told before, or taken over by another driver, is not told again.
+        One that has not `learnt` has no margins and has not failed. `link` is where its fits are shown. What was told
+        before, or taken over by another driver, is not told again.
         """
         trial = asked.trial
         assert isinstance(trial, Trial)
@@ -168,6 +178,8 @@ class Search:
                 note_curves(self._study, trial, curves)
             if margins:
                 tell_margins(self._study, trial, margins, value=value)
+            elif not learnt and value is not None:
+                tell_nothing_learnt(self._study, trial, value=value)
             else:
                 tell_failure(self._study, trial, str(notes.get("reason", "no fit is usable")))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,12 @@ from rfcx_lab.lab.engine import Engine, open_engine
 from rfcx_lab.lab.estimate import Cost
 from rfcx_lab.lab.fits import FitSpec
 from rfcx_lab.lab.fitting import Fitter
-from rfcx_lab.lab.frontier_answer import build_frontier_answer
+from rfcx_lab.lab.frontier_answer import build_frontier_answer, choose_architectures, judge_cells
 from rfcx_lab.lab.outage import await_server
 from rfcx_lab.lab.outcome import Outcome, judge_architecture
+from rfcx_lab.lab.predict import Measured, measure_rung
 from rfcx_lab.lab.search import Asked, Search
+from rfcx_lab.lab.space import Architecture
 from rfcx_lab.lab.sweep_plan import SweepPlan, plan_sweep
 from rfcx_lab.lab.tracking_store import forgiving
 from rfcx_lab.lab.trial_store import SHARED, check_storage, held, open_study
@@ -119,19 +121,28 @@ class Sweep:
         """Say where the frontier runs by all trials, and put it on record."""
         frontier = self._search.frontier()
         if frontier is None:
-            raise LabError("No trial has two usable fits or more: there is nothing to tell a frontier by.")
+            raise LabError(self._say_nothing())
         finished = self._search.finished()
         fitted = [self._fitted(asked) for asked in finished]
         curves: dict[int, list[Curves]] = defaultdict(list)  # by cell
         for asked, some in zip(finished, fitted, strict=True):
             curves[asked.cell] += some
-        document = build_frontier_answer(self._plan, self._search.trials(), curves, frontier)
+        outcomes = judge_cells(self._plan, curves)
+        choice = choose_architectures(self._plan.space, outcomes)
+        measured = self._measure(choice["recommended"]["values"], finished)
+        document = build_frontier_answer(
+            self._plan,
+            self._search.trials(),
+            outcomes,
+            frontier,
+            choice=choice,
+            test=measured.document if measured else None,
+        )
         self._search.show(document)
         files = write_frontier(output, document, self._plan.study.clips.rejected)
         rungs = [asdict(self._judge(asked, some).summary) for asked, some in zip(finished, fitted, strict=True)]
         circumstances = write_circumstances(self._config, output)
         await_server(self._config.tracking.uri, patience=self._config.sweep.patience)
-        shown = {**document, "rungs": rungs, "test": None}
 
         def show() -> None:
             with forgiving():
@@ -139,10 +150,29 @@ class Sweep:
                 self._view.show_rungs([self._plan.info(asked.rung) for asked in finished])
                 for spec in (spec for asked in finished for spec in self._kept(asked)):
                     self._fitter.show(spec)
-                self._view.close(shown, files=[*files, *circumstances], model=None)
+                shown = {**document, "rungs": rungs}
+                self._view.close(shown, files=[*files, *circumstances], model=measured.model if measured else None)
 
         self._search.claims.do_alone(show)
         return Swept(document, files)
+
+    def _measure(self, values: Architecture | None, finished: Sequence[Asked]) -> Measured | None:
+        """An architecture's fits, of all its trials, on the test part, as a ladder measures its recommended rung."""
+        if values is None:
+            return None
+        rung, cell = self._plan.rung(values), self._plan.space.find(values)
+        repeats = [repeat for asked in finished if asked.cell == cell for repeat in asked.repeats]
+        study = replace(self._plan.study, fits=self._plan.specs(rung, repeats))
+        return measure_rung(self._fitter.engine, study, rung.name, self._config)
+
+    def _say_nothing(self) -> str:
+        if not self._search.told:
+            return "No trial has two usable fits or more: there is nothing to tell a frontier by."
+        return (
+            f"Trained for {self._config.training.epochs} epochs, none of the architectures that were tried has learnt "
+            "anything that could be overfit: there is nothing to tell a frontier by. Check labels, features and "
+            "training.learning_rate, or train longer, with a greater training.epochs."
+        )
 
     def _tell(self, asked: Asked, curves: Sequence[Curves]) -> None:
         outcome = self._judge(asked, curves)
@@ -150,8 +180,18 @@ class Sweep:
         with forgiving():
             notes["mlflow_run"] = self._view.open_rung(asked.rung.name)
             link = self._view.link_rung(asked.rung.name)
-        self._search.tell(asked, margins=outcome.margins, value=outcome.value, notes=notes, curves=curves, link=link)
-        found = "failed" if not outcome.margins else f"rise {notes['rise']:+.1%}, best loss {outcome.value:.3f}"
+        self._search.tell(
+            asked,
+            margins=outcome.margins,
+            value=outcome.value,
+            notes=notes,
+            curves=curves,
+            learnt=outcome.learnt,
+            link=link,
+        )
+        found = "failed" if outcome.learnt else "has learnt nothing"
+        if outcome.margins:
+            found = f"rise {notes['rise']:+.1%}, best loss {outcome.value:.3f}"
         say(f"{asked.rung.name}: {found} ({_count(outcome.summary.statuses)})")
 
     def _judge(self, asked: Asked, curves: Sequence[Curves]) -> Outcome:

@@ -21,7 +21,7 @@ from rfcx_lab.verdict.level_set import Observation
 
 DIRECTION = StudyDirection.MINIMIZE  # of a study
 CELL = "rfcx_lab:cell"  # system attribute: the architecture, known before any parameter is suggested
-_MARGINS, FAILURE = "margins", "failure"  # user attributes
+_MARGINS, FAILURE, NOTHING_LEARNT = "margins", "failure", "nothing_learnt"  # user attributes
 _CURVES = "rfcx_lab:curves"  # system attribute: of a study that has several drivers
 
 
@@ -32,12 +32,17 @@ class History:
     observations: tuple[Observation, ...]  # in the order in which they were told
     pending: tuple[int, ...]  # being fitted
     failed: tuple[int, ...]  # can't be fitted
+    not_learnt: tuple[int, ...]  # have learnt nothing: no margin can be told
     foreign: int  # finished trials of architectures the space lacks, or told without margins: left out
 
     @property
     def seen(self) -> set[int]:
         """Every cell that was tried or is being tried."""
-        return {observation.cell for observation in self.observations} | {*self.pending, *self.failed}
+        return {observation.cell for observation in self.observations} | {
+            *self.pending,
+            *self.failed,
+            *self.not_learnt,
+        }
 
 
 def read_history(study: optuna.Study, space: Space) -> History:
@@ -47,8 +52,10 @@ def read_history(study: optuna.Study, space: Space) -> History:
 
 def estimate_study(study: optuna.Study, space: Space, *, config: FrontierConfig | None = None) -> Frontier | None:
     """Say where the frontier runs by the trials of a study, whatever sampled them; None where none is told."""
-    observations = read_history(study, space).observations
-    return estimate_frontier(space.grid, observations, config=config) if observations else None
+    history = read_history(study, space)
+    if not history.observations:
+        return None
+    return estimate_frontier(space.grid, history.observations, not_learnt=history.not_learnt, config=config)
 
 
 def tell_margins(
@@ -62,6 +69,12 @@ def tell_margins(
     observed = Observation(0, tuple(map(float, margins))).margins
     trial.set_user_attr(_MARGINS, list(observed))
     study.tell(trial, abs(float(np.mean(observed))) if value is None else value)
+
+
+def tell_nothing_learnt(study: optuna.Study, trial: optuna.Trial, *, value: float) -> None:
+    """Tell the loss of a trial that has learnt nothing: it has no side, and is not asked for again."""
+    trial.set_user_attr(NOTHING_LEARNT, True)
+    study.tell(trial, value)
 
 
 def tell_failure(study: optuna.Study, trial: optuna.Trial, reason: str) -> None:
@@ -91,19 +104,26 @@ def visit(study: optuna.Study, space: Space, trial: optuna.Trial) -> int:
     earlier = [other for other in study.get_trials(deepcopy=False) if other.number < trial.number]
     history = sort_trials(earlier, space)
     own = space.find(trial.params)
-    return sum(cell == own for cell in (*(o.cell for o in history.observations), *history.pending, *history.failed))
+    told = (*(o.cell for o in history.observations), *history.not_learnt)
+    return sum(cell == own for cell in (*told, *history.pending, *history.failed))
 
 
 def sort_trials(trials: Sequence[FrozenTrial], space: Space, *, last: Observation | None = None) -> History:
     """Sort trials; `last` is an observation that is just being told."""
     finished = sorted((t for t in trials if t.state == TrialState.COMPLETE), key=_told)
-    observed = [observe(trial, space) for trial in finished]
+    nothing = {
+        trial.number: cell
+        for trial in finished
+        if NOTHING_LEARNT in trial.user_attrs and (cell := space.find(trial.params)) is not None
+    }
+    observed = [observe(trial, space) for trial in finished if trial.number not in nothing]
     open_ones = [t for t in trials if t.state in (TrialState.RUNNING, TrialState.WAITING)]
     failed = [t for t in trials if t.state == TrialState.FAIL and FAILURE in t.user_attrs]
     return History(
         observations=(*(o for o in observed if o is not None), *([last] if last else [])),
         pending=tuple(cell for t in open_ones if (cell := _locate(t, space)) is not None),
         failed=tuple(cell for t in failed if (cell := _locate(t, space)) is not None),
+        not_learnt=tuple(nothing.values()),
         foreign=sum(o is None for o in observed),
     )
 
@@ -115,7 +135,8 @@ def _told(trial: FrozenTrial) -> tuple[float, int]:
 def count_trials(trials: Sequence[FrozenTrial], space: Space) -> int:
     """Those that were told, or are running."""
     history = sort_trials(trials, space)
-    return len(history.observations) + len(history.failed) + sum(t.state == TrialState.RUNNING for t in trials)
+    told = len(history.observations) + len(history.not_learnt) + len(history.failed)
+    return told + sum(trial.state == TrialState.RUNNING for trial in trials)
 
 
 def observe(trial: FrozenTrial, space: Space) -> Observation | None:

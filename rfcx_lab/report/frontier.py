@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rfcx_lab.verdict.frontier import ALL_OVERFIT, NONE_OVERFITS, OPEN
-from rfcx_lab.verdict.frontier_sentence import name_axis, name_column
+from rfcx_lab.verdict.frontier_sentence import name_axis, name_column, title_frontier
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,9 +24,18 @@ if TYPE_CHECKING:
 SOUND, MIDDLE, OVERFIT = "#0072B2", "#FFFFFF", "#D55E00"  # Okabe and Ito: told apart by any eye
 _TRIED = "tried, with its repeats"
 _MARKS = (  # key, marker, colour, shift, size, label
-    ("best", "*", "#F0E442", -0.3, 12, "lowest validation loss"),
-    ("recommended", "D", "#009E73", 0.3, 8, "recommended"),
+    ("best", "*", "#F0E442", -0.3, 17, "lowest validation loss"),
+    ("recommended", "D", "#009E73", 0.3, 11, "recommended"),
 )
+_NOTHING: dict[str, Any] = {
+    "fc": "0.85",
+    "hatch": "xx",
+    "ec": "0.55",
+    "lw": 0,
+    "zorder": 2.5,
+    "label": "has learnt nothing",
+}
+_FONT = 13  # points; at half the width they are still read
 _CELL = 0.85  # inches
 _COLUMNS = 3
 _MOST_PANELS = 12
@@ -56,11 +65,17 @@ class Panel:
 
     @property
     def probability(self) -> NDArray[np.float64]:
-        """That a cell overfits, `(across, along)`; NaN where there is none."""
+        """That a cell overfits, `(across, along)`; NaN where there is none, or one that has learnt nothing."""
         table = np.full((len(self.across["values"]) if self.across else 1, len(self.along["values"])), np.nan)
         for (x, y), cell in self.cells.items():
-            table[y, x] = cell["overfit_probability"]
+            if cell.get("learnt") is not False:
+                table[y, x] = cell["overfit_probability"]
         return table
+
+    @property
+    def not_learnt(self) -> list[tuple[int, int]]:
+        """Places of the cells that lie on neither side."""
+        return [place for place, cell in self.cells.items() if cell.get("learnt") is False]
 
     def place(self, values: Values) -> tuple[int, int] | None:
         """Of an architecture that belongs in the panel."""
@@ -71,6 +86,13 @@ class Panel:
 
 def frontier_figure(document: Document) -> Figure:
     """A panel per combination of the axes that are neither depth nor width. `document` is a `frontier.json`."""
+    from matplotlib import rc_context
+
+    with rc_context({"font.size": _FONT, "hatch.linewidth": 1.0}):
+        return _frontier_figure(document)
+
+
+def _frontier_figure(document: Document) -> Figure:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -88,12 +110,12 @@ def frontier_figure(document: Document) -> Figure:
         mesh = _draw_panel(place, panel, document)
     bar = figure.colorbar(mesh, ax=axes[: len(panels)], shrink=0.9, ticks=[0, 0.25, 0.5, 0.75, 1])
     bar.set_label(f"probability of overfitting\n(trained for {document['epochs']} epochs)")
-    figure.suptitle(textwrap.fill(document["answer"], int(width * 11)), fontsize=10, x=0.01, ha="left")
+    figure.suptitle(textwrap.fill(title_frontier(document), int(width * 8)), x=0.01, ha="left")
     entries: dict[Any, Any] = {}
     for place in axes[: len(panels)]:
         handles, labels = place.get_legend_handles_labels()
         entries.update(zip(labels, handles, strict=True))
-    figure.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    figure.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=3, frameon=False)
     return figure
 
 
@@ -121,21 +143,23 @@ def label_axis(axis: Document) -> str:
 
 def _panel(document: Document, along: Document, across: Document | None, chosen: Values) -> Panel:
     wide, beyond = along["values"], len(along["values"]) - 0.5
+    cells = {
+        (wide.index(cell["values"][along["name"]]), _row(cell["values"], across)): cell
+        for cell in document["architectures"]
+        if _fits(cell["values"], chosen)
+    }
     own = [crossing for crossing in document["crossings"] if _fits(crossing["column"], chosen)]
     own.sort(key=lambda crossing: _row(crossing["column"], across))
-    edges = {NONE_OVERFITS: beyond, ALL_OVERFIT: -0.5}
     return Panel(
         along=along,
         across=across,
         chosen=chosen,
-        cells={
-            (wide.index(cell["values"][along["name"]]), _row(cell["values"], across)): cell
-            for cell in document["architectures"]
-            if _fits(cell["values"], chosen)
-        },
+        cells=cells,
         rows=tuple(_row(crossing["column"], across) for crossing in own),
         line=tuple(
-            edges.get(crossing["status"], math.nan) if crossing["position"] is None else crossing["position"]
+            _edge(crossing, cells, row=_row(crossing["column"], across))
+            if crossing["position"] is None
+            else crossing["position"]
             for crossing in own
         ),
         band=tuple(
@@ -148,8 +172,17 @@ def _panel(document: Document, along: Document, across: Document | None, chosen:
     )
 
 
+def _edge(crossing: Document, cells: Mapping[tuple[int, int], Document], *, row: int) -> float:
+    """Where a frontier stands that does not cross a row: at that end of it, among what has learnt; NaN: nowhere."""
+    places = [x for (x, y), cell in cells.items() if y == row and cell.get("learnt") is not False]
+    if crossing["status"] == NONE_OVERFITS:
+        return max(places) + 0.5
+    return min(places) - 0.5 if crossing["status"] == ALL_OVERFIT else math.nan
+
+
 def _draw_panel(axes: Axes, panel: Panel, document: Document) -> QuadMesh:
     from matplotlib.colors import LinearSegmentedColormap
+    from matplotlib.patches import Rectangle
 
     colours = LinearSegmentedColormap.from_list("overfit", [SOUND, MIDDLE, OVERFIT])
     colours.set_bad("0.85")
@@ -159,11 +192,13 @@ def _draw_panel(axes: Axes, panel: Panel, document: Document) -> QuadMesh:
         edges_x, edges_y, np.ma.masked_invalid(panel.probability), cmap=colours, vmin=0, vmax=1, edgecolor="white", lw=1
     )
     _draw_frontier(axes, panel, known=document["status"] != OPEN)
+    for x, y in panel.not_learnt:
+        axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, **_NOTHING))
     for (x, y), cell in panel.cells.items():
         if cell["trials"]:
             repeats = cell["observed"]["repeats"] if cell["observed"] else 0
-            axes.plot(x, y - 0.08, "o", color="white", mec="black", ms=15, ls="", zorder=4, label=_TRIED)
-            axes.text(x, y - 0.09, str(repeats), ha="center", va="center", fontsize=9, zorder=5)
+            axes.plot(x, y - 0.08, "o", color="white", mec="black", ms=17, ls="", zorder=4, label=_TRIED)
+            axes.text(x, y - 0.09, str(repeats), ha="center", va="center", fontsize=_FONT - 2, zorder=5)
     for key, marker, colour, shift, size, label in _MARKS:
         values = document[key]["values"]
         place = None if values is None else panel.place(values)
@@ -176,7 +211,7 @@ def _draw_panel(axes: Axes, panel: Panel, document: Document) -> QuadMesh:
     axes.set_ylim(-0.5, deep - 0.5)
     axes.set_xlabel(label_axis(panel.along))
     axes.set_ylabel(label_axis(panel.across) if panel.across else "")
-    axes.set_title(name_column(panel.chosen), fontsize=10)
+    axes.set_title(name_column(panel.chosen), fontsize=_FONT)
     return mesh
 
 

@@ -1,12 +1,13 @@
 """The frontier: the line through a space of architectures beyond which models of these data overfit.
 
 `estimate_frontier` says where it runs, how sure that is, and when to stop; `acquisition.next_cells` where to look next.
-Both look at the overfit margin of `level_set`, whose sign is all that is asked for.
+Both look at the overfit margin of `level_set`, whose sign is all that is asked for. An architecture that has learnt
+nothing has no margin: it lies on neither side.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from rfcx_lab.errors import LabError
 from rfcx_lab.verdict.level_set import Grid, Observation, Posterior, infer_margins
+from rfcx_lab.verdict.turning import NOT_LEARNT
 
 FOUND, OPEN = "found", "open"
 ALL_OVERFIT, NONE_OVERFITS = "all_overfit", "none_overfits"
@@ -46,7 +48,8 @@ class FrontierConfig:
 class Crossing:
     """Where the frontier crosses one column; positions count its cells from 0, smallest model first."""
 
-    # By the mean, sure or not: FOUND, ALL_OVERFIT, NONE_OVERFITS, or OPEN where smaller models alone overfit.
+    # By the mean, sure or not: FOUND, ALL_OVERFIT, NONE_OVERFITS, or OPEN where smaller models alone overfit; of a
+    # column where no cell has learnt, NOT_LEARNT.
     status: str
     position: float | None  # between the last cell before the frontier and the first beyond; None: it does not cross
     low: int | None  # up to here it is sure that no cell overfits; None: of no cell
@@ -62,57 +65,72 @@ class Frontier:
     crossings: tuple[Crossing, ...]  # one per column of the grid
     posterior: Posterior
     unsure: tuple[int, ...]  # cells whose sign is in doubt, those beside the frontier apart
+    not_learnt: tuple[int, ...]  # cells that lie on neither side
     settled: bool  # known for `persistence` trials in a row: stop
     trials: int
     reason: str  # a sentence
 
 
 def estimate_frontier(
-    grid: Grid, observations: Sequence[Observation], *, config: FrontierConfig | None = None
+    grid: Grid,
+    observations: Sequence[Observation],
+    *,
+    not_learnt: Collection[int] = (),
+    config: FrontierConfig | None = None,
 ) -> Frontier:
     """Say where the frontier runs, from `observations` in the order in which they came.
+
+    The cells of `not_learnt` were tried and have learnt nothing; what was observed of one outweighs that.
 
     Raises:
         LabError: there is no observation, or one of a cell that `grid` lacks.
     """
     chosen = config or FrontierConfig()
     posterior = infer_margins(grid, observations, overlap=chosen.overlap)
-    doubtful = _doubtful(grid, posterior, chosen)
-    status = _status(posterior, doubtful)
+    asked = np.ones(len(grid.points), bool)  # cells that have a side
+    asked[sorted({*not_learnt} - {observation.cell for observation in observations})] = False
+    doubtful = _doubtful(grid, posterior, asked, chosen)
+    status = _status(posterior, doubtful, asked)
     earlier = range(len(observations) - 1, len(observations) - chosen.persistence, -1)
-    settled = status != OPEN and all(_is_known(grid, observations[:count], chosen, status) for count in earlier)
+    settled = status != OPEN and all(_is_known(grid, observations[:n], asked, chosen, status) for n in earlier)
     return Frontier(
         status=status,
-        crossings=tuple(_cross(np.array(column), posterior, chosen.confidence) for column in grid.columns),
+        crossings=tuple(_cross(np.array(column), posterior, asked, chosen.confidence) for column in grid.columns),
         posterior=posterior,
         unsure=tuple(map(int, np.flatnonzero(doubtful))),
+        not_learnt=tuple(map(int, np.flatnonzero(~asked))),
         settled=settled,
         trials=len(observations),
-        reason=_explain(status, grid, doubtful, chosen.confidence),
+        reason=_explain(status, asked, doubtful, chosen.confidence),
     )
 
 
-def _is_known(grid: Grid, observations: Sequence[Observation], config: FrontierConfig, status: str) -> bool:
+def _is_known(
+    grid: Grid, observations: Sequence[Observation], asked: NDArray[np.bool_], config: FrontierConfig, status: str
+) -> bool:
     if not observations:
         return False
     posterior = infer_margins(grid, observations, overlap=config.overlap)
-    return _status(posterior, _doubtful(grid, posterior, config)) == status
+    return _status(posterior, _doubtful(grid, posterior, asked, config), asked) == status
 
 
-def _status(posterior: Posterior, doubtful: NDArray[np.bool_]) -> str:
+def _status(posterior: Posterior, doubtful: NDArray[np.bool_], asked: NDArray[np.bool_]) -> str:
     if doubtful.any():
         return OPEN
-    over = posterior.mean > 0
+    over = posterior.mean[asked] > 0
     return ALL_OVERFIT if over.all() else FOUND if over.any() else NONE_OVERFITS
 
 
-def _doubtful(grid: Grid, posterior: Posterior, config: FrontierConfig) -> NDArray[np.bool_]:
+def _doubtful(grid: Grid, posterior: Posterior, asked: NDArray[np.bool_], config: FrontierConfig) -> NDArray[np.bool_]:
     """Cells that are unsure, `(cells,)`, but for those within the tolerance of a frontier."""
     over = posterior.mean > 0
-    unsure = np.maximum(posterior.overfit, 1 - posterior.overfit) < config.confidence
-    if over.all() or not over.any():
+    unsure = asked & (np.maximum(posterior.overfit, 1 - posterior.overfit) < config.confidence)
+    if over[asked].all() or not over[asked].any():
         return unsure  # that there is none takes every cell
-    for column in map(np.array, grid.columns):
+    for whole in map(np.array, grid.columns):
+        column = whole[asked[whole]]
+        if not len(column):
+            continue
         changes = np.flatnonzero(np.diff(over[column]))
         if not len(changes):  # the frontier may run close by its smallest or its largest model
             changes = np.array([-1 if over[column[0]] else len(column) - 1])
@@ -121,33 +139,40 @@ def _doubtful(grid: Grid, posterior: Posterior, config: FrontierConfig) -> NDArr
     return unsure
 
 
-def _cross(column: NDArray[np.intp], posterior: Posterior, confidence: float) -> Crossing:
-    mean, overfit = posterior.mean[column], posterior.overfit[column]
+def _cross(column: NDArray[np.intp], posterior: Posterior, asked: NDArray[np.bool_], confidence: float) -> Crossing:
+    places = np.flatnonzero(asked[column])
+    if not len(places):
+        return Crossing(NOT_LEARNT, None, None, None, monotone=True)
+    mean, overfit = posterior.mean[column[places]], posterior.overfit[column[places]]
     over = mean > 0
     changes = np.flatnonzero(np.diff(over))
     rises = [int(change) for change in changes if over[change + 1]]
     position = None
     if rises:
         first = rises[0]
-        position = first + float(mean[first] / (mean[first] - mean[first + 1]))
-    status = FOUND if rises else OPEN if len(changes) else ALL_OVERFIT if over[0] else NONE_OVERFITS
+        share = float(mean[first] / (mean[first] - mean[first + 1]))
+        position = float(places[first] + share * (places[first + 1] - places[first]))
     before = int(np.cumprod(overfit <= 1 - confidence).sum())
     beyond = int(np.cumprod(overfit[::-1] >= confidence).sum())
     return Crossing(
-        status=status,
+        status=FOUND if rises else OPEN if len(changes) else ALL_OVERFIT if over[0] else NONE_OVERFITS,
         position=position,
-        low=before - 1 if before else None,
-        high=len(column) - beyond if beyond else None,
+        low=int(places[before - 1]) if before else None,
+        high=int(places[-beyond]) if beyond else None,
         monotone=len(changes) <= 1 and len(rises) == len(changes),
     )
 
 
-def _explain(status: str, grid: Grid, doubtful: NDArray[np.bool_], confidence: float) -> str:
-    cells, sure = len(grid.points), f"with a probability of {100 * confidence:g} % or more in each"
+def _explain(status: str, asked: NDArray[np.bool_], doubtful: NDArray[np.bool_], confidence: float) -> str:
+    cells, sure = int(asked.sum()), f"with a probability of {100 * confidence:g} % or more in each"
+    nothing = int((~asked).sum())
+    apart = f" {nothing} more have learnt nothing, and lie on neither side." if nothing else ""
     if status == ALL_OVERFIT:
-        return f"All {cells} cells overfit, {sure}: there is no frontier in this space; add smaller models to find it."
-    if status == NONE_OVERFITS:
-        return f"None of the {cells} cells overfits, {sure}: there is no frontier in this space; add larger models."
-    if status == OPEN:
-        return f"The frontier is not established: {int(doubtful.sum())} of {cells} cells are still in doubt."
-    return f"The frontier is known: of {cells} cells only those beside it are in doubt."
+        said = f"All {cells} cells overfit, {sure}: there is no frontier in this space; add smaller models to find it."
+    elif status == NONE_OVERFITS:
+        said = f"None of the {cells} cells overfits, {sure}: there is no frontier in this space; add larger models."
+    elif status == OPEN:
+        said = f"The frontier is not established: {int(doubtful.sum())} of {cells} cells are still in doubt."
+    else:
+        said = f"The frontier is known: of {cells} cells only those beside it are in doubt."
+    return said + apart

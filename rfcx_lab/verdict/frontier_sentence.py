@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 from rfcx_lab.verdict.frontier import ALL_OVERFIT, FOUND, NONE_OVERFITS, OPEN
+from rfcx_lab.verdict.turning import NOT_LEARNT
 
 _WORDS = {  # one, several
     "lstm_layers": ("LSTM layer", "LSTM layers"),
@@ -16,11 +18,30 @@ _WORDS = {  # one, several
     "lstm_dropout": ("LSTM dropout", "LSTM dropout"),
     "dense_dropout": ("dense dropout", "dense dropout"),
 }
+_MOST_PLACES = 5  # of a frontier, that a reader keeps in mind
 
 
 def write_frontier_sentence(document: Mapping[str, Any]) -> str:
     """Put the answer of a `frontier.json`, or what of one is there yet, into a few sentences."""
-    return " ".join([_say_frontier(document), _say_search(document), _say_choice(document)])
+    parts = [
+        _say_frontier(document),
+        _say_not_learnt(document),
+        _say_importance(document),
+        _say_search(document),
+        _say_choice(document),
+    ]
+    return " ".join(part for part in parts if part)
+
+
+def title_frontier(document: Mapping[str, Any]) -> str:
+    """A title over a figure that shows where the frontier runs."""
+    status, epochs = document["status"], f"trained for {document['epochs']} epochs"
+    if status == ALL_OVERFIT:
+        return f"No frontier in this space: all architectures overfit, {epochs}"
+    if status == NONE_OVERFITS:
+        return f"No frontier in this space: no architecture overfits, {epochs}"
+    known = "" if status == FOUND else " (not established)"
+    return f"Where models of these data begin to overfit, {epochs}{known}"
 
 
 def name_axis(axis: str, value: float | None = None) -> str:
@@ -40,7 +61,8 @@ def name_column(column: Mapping[str, float]) -> str:
 
 def _say_frontier(document: Mapping[str, Any]) -> str:
     epochs, status = f"trained for {document['epochs']} epochs", document["status"]
-    cells, sure = document["space"]["architectures"], f"{100 * document['confidence']:g} %"
+    sure = f"{100 * document['confidence']:g} %"
+    cells = document["space"]["architectures"] - _count_not_learnt(document)
     if status == ALL_OVERFIT:
         return (
             f"There is no frontier in this space: {epochs}, all {cells} architectures overfit, each with a probability "
@@ -51,29 +73,76 @@ def _say_frontier(document: Mapping[str, Any]) -> str:
             f"There is no frontier in this space: {epochs}, none of the {cells} architectures overfits, each with a "
             f"probability of {sure} or more. Larger models would have to be added to find it."
         )
-    places = "; ".join(_say_crossing(crossing, document["space"]) for crossing in document["crossings"])
+    places = _say_places(document)
     if status == FOUND:
         return f"Models of these data, {epochs}, begin to overfit {places}. Each side is known to {sure}."
     doubtful = sum(each["in_doubt"] for each in document["architectures"])
     assert status == OPEN, status
     return (
         f"Where models of these data begin to overfit, {epochs}, is not established: {doubtful} of {cells} "
-        f"architectures are still in doubt. As far as is known, {places}. More trials would tell, as "
+        f"architectures are still in doubt. As far as is known, they do {places}. More trials would tell, as "
         f"sweep.n_trials={len(document['trials']) + max(4, cells // 4)}."
     )
 
 
-def _say_crossing(crossing: Mapping[str, Any], space: Mapping[str, Any]) -> str:
-    along = space["along"]
-    where = f"with {name_column(crossing['column'])} " if crossing["column"] else ""
+def _say_places(document: Mapping[str, Any]) -> str:
+    """Neighbouring columns of one answer as one; of many, some from first to last."""
+    along = document["space"]["along"]
+    said = [
+        (crossing["column"], _say_crossing(crossing, along, _learning(document, crossing["column"])))
+        for crossing in document["crossings"]
+    ]
+    places = [
+        (_join_columns([column for column, _ in some]), where)
+        for where, some in groupby(said, key=lambda each: each[1])
+    ]
+    chosen = sorted({round(n * (len(places) - 1) / (_MOST_PLACES - 1)) for n in range(_MOST_PLACES)})
+    shown = places if len(places) <= _MOST_PLACES else [places[place] for place in chosen]
+    rest = f"; and so on for {len(places) - len(shown)} places more" if len(shown) < len(places) else ""
+    return "; ".join(f"{f'with {column} ' if column else ''}{where}" for column, where in shown) + rest
+
+
+def _learning(document: Mapping[str, Any], column: Mapping[str, float]) -> list[float]:
+    """Places along the axis, in one column, of the architectures that have a side; smallest model first."""
+    along = document["space"]["along"]
+    return [
+        each["values"][along]
+        for each in document["architectures"]
+        if each.get("learnt") is not False and {**each["values"], **column} == each["values"]
+    ]
+
+
+def _join_columns(columns: Sequence[Mapping[str, float]]) -> str:
+    """`1 to 3 dense layers`; of columns of more than one axis, the first one to the last one."""
+    first, last = columns[0], columns[-1]
+    if len(columns) == 1:
+        return name_column(first)
+    if len(first) == len(last) == 1:
+        [(axis, low)], [high] = first.items(), last.values()
+        if axis.endswith("layers"):
+            return f"{low:g} to {name_axis(axis, high)}"
+        return f"{name_axis(axis, low)} to {high:g}"
+    return f"{name_column(first)} to {name_column(last)}"
+
+
+def _say_crossing(crossing: Mapping[str, Any], along: str, values: Sequence[float]) -> str:
+    """Where it is in one column; `values` are those of the column's architectures that have a side."""
     low, high = crossing["none_up_to"], crossing["all_from"]
+    if crossing["status"] == NOT_LEARNT:
+        return "nowhere, as none of these models has learnt anything"
     if crossing["value"] is not None:
-        return f"{where}at {_axis(along)} of about {_round(crossing['value'])}{_band(low, high)}"
+        if along.endswith("layers"):  # of which there are whole ones: the first beyond, not a place between two
+            beyond = next(value for value in values if value >= crossing["value"])
+            return f"from {name_axis(along, beyond)} on{_band(low, high)}"
+        article = "an" if along.startswith("lstm") else "a"
+        return f"at {article} {name_axis(along)} of about {_round(crossing['value'])}{_band(low, high)}"
     if crossing["status"] == ALL_OVERFIT:
-        return f"{where}at or below the smallest" + (f" (surely from {high:g} on)" if high is not None else "")
+        sure = "not sure" if high is None else f"sure from {high:g} on"
+        return f"already at the smallest, {name_axis(along, values[0])}" + ("" if high == values[0] else f" ({sure})")
     if crossing["status"] == NONE_OVERFITS:
-        return f"{where}beyond the largest" + (f" (surely not up to {low:g})" if low is not None else "")
-    return f"{where}at no one place: smaller models overfit and larger ones do not"
+        sure = "not sure" if low is None else f"sure up to {low:g}"
+        return f"only beyond the largest, {name_axis(along, values[-1])}" + ("" if low == values[-1] else f" ({sure})")
+    return "at no one place, as smaller models overfit and larger ones do not"
 
 
 def _band(low: float | None, high: float | None) -> str:
@@ -88,9 +157,28 @@ def _round(value: float) -> str:
     return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
 
 
-def _axis(along: str) -> str:
-    return ("an " if along.startswith("lstm") else "a ") + (
-        f"number of {name_axis(along)}" if along.endswith("layers") else name_axis(along)
+def _count_not_learnt(document: Mapping[str, Any]) -> int:
+    return sum(each.get("learnt") is False for each in document["architectures"])
+
+
+def _say_not_learnt(document: Mapping[str, Any]) -> str:
+    count = _count_not_learnt(document)
+    if not count:
+        return ""
+    some = f"{count} architecture{' has' if count == 1 else 's have'}"
+    return f"{some} learnt nothing that could be overfit, and {'lies' if count == 1 else 'lie'} on neither side."
+
+
+def _say_importance(document: Mapping[str, Any]) -> str:
+    """Which axis matters most; nothing of a space with one axis."""
+    shares = sorted(document.get("importance", {}).items(), key=lambda item: -item[1][0])
+    if len(shares) < 2:
+        return ""
+    (first, share), *others = shares
+    rest = ", ".join(f"{name_axis(axis)} {100 * other[0]:.0f} %" for axis, other in others)
+    return (
+        f"How far a model overfits depends most on {name_axis(first)}: alone it explains {100 * share[0]:.0f} % of the "
+        f"variance over the space ({100 * share[1]:.0f} to {100 * share[2]:.0f} %); {rest}."
     )
 
 
@@ -106,7 +194,7 @@ def _say_search(document: Mapping[str, Any]) -> str:
 def _say_choice(document: Mapping[str, Any]) -> str:
     chosen, best = document["recommended"], document["best"]
     if chosen["architecture"] is None:
-        return "Nothing is recommended: no fit is usable."
+        return "Nothing is recommended: no fit is usable, or none has learnt."
     if chosen["architecture"] == best["architecture"]:
         return f"Recommended: {chosen['architecture']}, {chosen['epochs']} epochs, the best of them."
     return (

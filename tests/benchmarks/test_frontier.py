@@ -51,6 +51,25 @@ def test_surfaces_are_what_they_are_called(benchmark: ModuleType) -> None:
             assert any(falls) == (name == "non-monotone")  # deeper models do so, but there
 
 
+def test_a_frontier_just_outside_the_grid_has_the_last_cell_beside_it(benchmark: ModuleType) -> None:
+    width = SMALL.points[:, 1]
+    place = np.array([1.05, 1.2, 0.5, -0.1, -0.3])[np.arange(40) // 8]
+    surface = benchmark.Surface("x", SMALL, width - place, 0.1, place)
+    assert list(np.flatnonzero(surface.by_the_edge)) == [7, 24]
+    assert list(np.flatnonzero(surface.flanking)) == [19, 20]
+    unknown = benchmark.Surface("x", SMALL, width - place, 0.1)
+    assert not unknown.by_the_edge.any()
+
+
+def test_won_are_those_with_fewer_trials_and_ties_are_neither(benchmark: ModuleType) -> None:
+    made = [("frontier", 5), ("frontier", 5), ("frontier", 9), ("random", 7), ("random", 5), ("random", 8)]
+    outcomes = [
+        benchmark.Outcome("bent", seed % 3, search, strict, strict, strict, 0, None, (True, True))
+        for seed, (search, strict) in enumerate(made)
+    ]
+    assert benchmark.won(outcomes, "random") == pytest.approx((1 / 3, 1 / 3, 1 / 3))
+
+
 def test_success_is_lasting(benchmark: ModuleType) -> None:
     assert benchmark.lasting([True, True]) == 1
     assert benchmark.lasting([False, True, False, True, True]) == 4
@@ -109,4 +128,4 @@ def test_it_runs_and_says_what_it_aims_at() -> None:
     finished = run("--seeds", "1", "--size", "small")
     assert finished.returncode in (0, 1), finished.stderr  # 1: an aim is missed, as one seed may
     assert "won against bisection" in finished.stdout, finished.stderr
-    assert finished.stdout.count("aim ") == 16
+    assert finished.stdout.count("aim ") == 22

@@ -26,6 +26,7 @@ from rfcx_lab.lab.trials import (
     read_history,
     tell_failure,
     tell_margins,
+    tell_nothing_learnt,
     visit,
 )
 from rfcx_lab.verdict.acquisition import next_cells
@@ -214,6 +215,30 @@ def test_what_can_t_be_fitted_is_not_asked_for_again(name: str) -> None:
     tried = {SPACE.find(architecture) for architecture in drive(study)}
     assert tried and not tried & set(failed)
     assert read_history(study, SPACE).failed == tuple(failed)
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_what_has_learnt_nothing_is_not_asked_for_again_and_has_no_side(name: str) -> None:
+    study, nothing = open_study(name), []
+    for trial, architecture in ask(study, count=3):
+        tell_nothing_learnt(study, trial, value=3.1)
+        nothing.append(SPACE.find(architecture))
+    tried = {SPACE.find(architecture) for architecture in drive(study)}
+    assert tried and not tried & set(nothing)
+    history = read_history(study, SPACE)
+    assert (history.not_learnt, history.failed, history.foreign) == (tuple(nothing), (), 0)
+    assert [t.value for t in study.trials[:3]] == [3.1] * 3
+    known = estimate_study(study, SPACE)
+    assert known is not None and known.not_learnt == tuple(sorted(nothing))
+
+
+def test_a_space_where_nothing_learns_ends_the_search() -> None:
+    study = open_study("frontier")
+    while not is_done(study, SPACE):
+        ((trial, _),) = ask(study)
+        tell_nothing_learnt(study, trial, value=3.1)
+    assert len(read_history(study, SPACE).not_learnt) == len(study.trials) == len(SPACE.cells)
+    assert estimate_study(study, SPACE) is None
 
 
 def test_a_space_where_nothing_can_be_fitted_ends_the_search() -> None:

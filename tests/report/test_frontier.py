@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from rfcx_lab.report.frontier import draw_frontier, frontier_figure
@@ -112,6 +113,47 @@ def test_a_panel_per_value_of_a_third_axis_with_what_lacks_it_in_each():
     assert found == [[1.5, 1.5, 0.5, 0.5], [1.5, 1.5, 1.0, 1.0]]
 
 
+def untaught(*places: tuple[int, int]) -> list[dict]:
+    """The cells, of which those of a width and a number of layers have learnt nothing."""
+    cells = made()["architectures"]
+    return [
+        {**each, "learnt": (each["values"]["lstm_width"], each["values"]["dense_layers"]) not in places}
+        for each in cells
+    ]
+
+
+def test_what_has_learnt_nothing_is_hatched_and_has_no_colour_of_a_side():
+    every = crossing(2, None, low=None, high=16, status="all_overfit")
+    cells = untaught((4, 2), (64, 0))
+    panel = frontier_figure(made(architectures=cells, crossings=[crossing(0, 0.5, low=4, high=16), every])).axes[0]
+    hatched = [patch for patch in panel.patches if patch.get_label() == "has learnt nothing"]
+    assert [(patch.get_x() + 0.5, patch.get_y() + 0.5) for patch in hatched] == [(2, 0), (0, 1)]
+    assert all(patch.get_hatch() == "xx" for patch in hatched)
+    [mesh] = panel.collections
+    assert mesh.get_array().mask.tolist() == [[False, False, True], [True, False, False]]
+    assert list(line_of(panel, "frontier").get_xdata())[2:] == [0.5, 0.5]  # beside what has learnt
+    assert not [patch for patch in frontier_figure(made()).axes[0].patches if patch.get_hatch() == "xx"]
+
+
+def test_a_row_where_nothing_learns_has_no_frontier():
+    none = crossing(2, None, low=None, high=None, status="not_learnt")
+    cells = untaught((4, 2), (16, 2), (64, 2))
+    document = made(architectures=cells, crossings=[crossing(0, 1.5, low=16, high=64), none])
+    assert np.isnan(line_of(frontier_figure(document).axes[0], "frontier").get_xdata()[2:]).all()
+    assert "with 2 dense layers nowhere, as none of these models has learnt anything" in document["answer"]
+    assert "3 architectures have learnt nothing that could be overfit, and lie on neither side." in document["answer"]
+
+
+def test_the_picture_can_be_read_at_half_its_width():
+    figure = frontier_figure(made())
+    figure.canvas.draw()
+    half = 3.4 / figure.get_figwidth()  # inches of a column of a page
+    texts = [*figure.axes[0].get_xticklabels(), *figure.axes[0].texts, *figure.legends[0].get_texts()]
+    assert min(text.get_fontsize() for text in texts) * half >= 4
+    assert len(figure.get_suptitle().splitlines()) == 1
+    assert "not established" in frontier_figure(made(status="open")).get_suptitle()
+
+
 def test_the_dashboard_s_graph_shows_the_same():
     document = made()
     drawn = {trace.name: trace for trace in frontier_plot(document).data}
@@ -151,3 +193,49 @@ def test_the_sentence_says_frontier_or_none_or_not_established(status, words):
     answer = made(status=status, architectures=cells)["answer"]
     assert all(word in answer for word in words), answer
     assert answer.endswith("Recommended: LSTM 16, 12 epochs, the best of them.")
+
+
+def depths(*crossings: dict, widths: list[int]) -> str:
+    """The answer of a space in which the frontier is sought along the number of dense layers."""
+    cells = [cell(width, layers) for width in widths for layers in (0, 1, 2, 3)]
+    space = {"axes": [axis("lstm_width", widths), axis("dense_layers", [0, 1, 2, 3])], "along": "dense_layers"}
+    columns = [{**each, "column": {"lstm_width": width}} for each, width in zip(crossings, widths, strict=True)]
+    space["architectures"] = len(cells)
+    return made(space=space, architectures=cells, crossings=columns)["answer"]
+
+
+def test_along_depth_the_sentence_counts_layers():
+    found = {**crossing(0, 1.4, low=1, high=2), "value": 1.4}
+    answer = depths(
+        {**crossing(0, None, low=3, high=None), "status": "none_overfits"},
+        found,
+        {**crossing(0, None, low=None, high=0), "status": "all_overfit"},
+        {**crossing(0, None, low=None, high=0), "status": "all_overfit"},
+        widths=[4, 8, 16, 32],
+    )
+    assert "begin to overfit with LSTM width 4 only beyond the largest, 3 dense layers; " in answer
+    assert "; with LSTM width 8 from 2 dense layers on (between 1 and 2); " in answer
+    assert "; with LSTM width 16 to 32 already at the smallest, no dense layers. " in answer
+
+
+def test_of_many_places_the_sentence_names_some_from_first_to_last():
+    layers = list(range(12))
+    space = {"axes": [axis("dense_layers", layers), axis("lstm_width", WIDTHS)], "along": "lstm_width"}
+    cells = [cell(width, n) for n in layers for width in WIDTHS]
+    crossings = [crossing(n, 1.9 - 0.1 * n, low=4, high=64) for n in layers]
+    answer = made(space={**space, "architectures": 36}, architectures=cells, crossings=crossings)["answer"]
+    assert answer.count("LSTM width of about") == 5
+    assert "with no dense layers at" in answer and "with 11 dense layers at" in answer
+    assert "and so on for 7 places more" in answer
+
+
+def test_the_sentence_says_how_sure_the_end_of_a_row_is_and_what_matters_most():
+    every = crossing(2, None, low=None, high=16, status="all_overfit")
+    none = crossing(0, None, low=None, high=None, status="none_overfits")
+    importance = {"dense_layers": [0.2, 0.1, 0.3], "lstm_width": [0.7, 0.6, 0.8]}
+    answer = made(crossings=[none, every], importance=importance)["answer"]
+    assert "with no dense layers only beyond the largest, LSTM width 64 (not sure); " in answer
+    assert "with 2 dense layers already at the smallest, LSTM width 4 (sure from 16 on). " in answer
+    assert "depends most on LSTM width: alone it explains 70 % of the variance over the space (60 to 80 %)" in answer
+    falling = crossing(0, None, low=None, high=None, status="open", monotone=False)
+    assert "at no one place, as smaller models overfit and larger ones do not" in made(crossings=[falling])["answer"]

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from scipy.special import ndtri
 
 from rfcx_lab.errors import LabError
 from rfcx_lab.verdict.acquisition import _added_noise, next_cells
@@ -20,6 +21,7 @@ from rfcx_lab.verdict.frontier import (
     estimate_frontier,
 )
 from rfcx_lab.verdict.level_set import Grid, Observation, infer_margins
+from rfcx_lab.verdict.turning import NOT_LEARNT
 
 GRID = Grid.regular(5, 8)
 DEPTH, WIDTH = GRID.points.T
@@ -205,3 +207,65 @@ def test_nothing_observed_is_told_in_a_sentence() -> None:
         estimate_frontier(GRID, [])
     with pytest.raises(LabError, match="40 cells"):
         next_cells(GRID, [Observation(40, (0.1,))])
+
+
+# What has learnt nothing
+
+
+def test_what_has_learnt_nothing_lies_on_neither_side() -> None:
+    nothing = {4, 5, *GRID.columns[4]}  # two cells about the frontier of the first column, and the whole last one
+    seen = [cell for cell in range(40) if cell not in nothing]
+    observations = [look(STRAIGHT, cell, np.random.default_rng(cell), sd=0.01) for cell in seen]
+    known = estimate_frontier(GRID, observations, not_learnt=nothing)
+    assert known.not_learnt == tuple(sorted(nothing)) and not nothing & set(known.unsure)
+    assert known.status == FOUND and "10 more have learnt nothing" in known.reason
+    first, *others, last = known.crossings
+    assert (first.status, first.low, first.high) == (FOUND, 3, 6)
+    assert first.position is not None and 3 < first.position < 6
+    assert (last.status, last.position, last.low, last.high) == (NOT_LEARNT, None, None, None)
+    assert others == list(estimate_frontier(GRID, observations).crossings[1:4])
+
+
+def test_a_space_that_overfits_wherever_it_learns_has_no_frontier() -> None:
+    nothing = [int(cell) for cell in np.flatnonzero(STRAIGHT < 0.05)]
+    observations = [
+        look(STRAIGHT, cell, np.random.default_rng(cell), sd=0.01) for cell in range(40) if cell not in nothing
+    ]
+    assert estimate_frontier(GRID, observations).status != ALL_OVERFIT
+    assert estimate_frontier(GRID, observations, not_learnt=nothing).status == ALL_OVERFIT
+
+
+def test_what_was_observed_of_a_cell_outweighs_that_a_trial_of_it_learnt_nothing() -> None:
+    observations = [look(STRAIGHT, cell, np.random.default_rng(cell), sd=0.05) for cell in (19, 0, 39)]
+    assert estimate_frontier(GRID, observations, not_learnt=[19]).not_learnt == ()
+    assert next_cells(GRID, observations, not_learnt=[19]) == next_cells(GRID, observations)
+
+
+def test_the_search_keeps_off_where_nothing_learns() -> None:
+    barren, rng = DEPTH > 0.6, np.random.default_rng(0)
+    observations: list[Observation] = []
+    nothing: list[int] = []
+    for _ in range(20):
+        [cell] = next_cells(GRID, observations, not_learnt=nothing)
+        assert cell not in nothing
+        if barren[cell]:
+            nothing.append(cell)
+        else:
+            observations.append(look(STRAIGHT, cell, rng, sd=0.05))
+    assert 1 <= len(nothing) <= 10  # it would try all 16, would it hope as much of them as of others
+    all_barren = next_cells(GRID, [], not_learnt=[19, 0, 39], count=2)
+    assert len(set(all_barren) - {19, 0, 39}) == 2
+
+
+def test_a_trial_is_chosen_by_how_much_it_is_expected_to_lower_the_loss() -> None:
+    begun = [*next_cells(GRID, [], count=3), 12]
+    observations = [look(BENT, cell, np.random.default_rng(cell), sd=0.05) for cell in begun]
+    seen = infer_margins(GRID, observations)
+    added = _added_noise(np.bincount(begun, minlength=40) * 3.0, seen, repeats=3, overlap=0.0)
+    normal, gains = ndtri((np.arange(2001) + 0.5) / 2001)[:, None], []
+    for cell in range(40):  # whatever it may bring
+        moves = seen.covariance[:, cell] / np.sqrt(seen.covariance[cell, cell] + added[cell])
+        means = seen.mean + normal * moves
+        gains.append(np.abs(means).mean(axis=0).sum() - np.abs(seen.mean).sum())
+    [chosen] = next_cells(GRID, observations)
+    assert gains[chosen] > 0.999 * max(gains) > 1.2 * np.median(gains)
