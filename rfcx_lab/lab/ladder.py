@@ -15,7 +15,7 @@ from rfcx_lab.lab.checks import plan_of
 from rfcx_lab.lab.engine import open_engine
 from rfcx_lab.lab.fitting import Fitter
 from rfcx_lab.lab.looks import climb_looks
-from rfcx_lab.lab.pages import write_study_page
+from rfcx_lab.lab.pages import write_ladder_page
 from rfcx_lab.lab.predict import measure_rung
 from rfcx_lab.lab.study import Study, prepare_study
 from rfcx_lab.lab.tracking_store import forgiving
@@ -74,7 +74,7 @@ def _climb(
     document = build_answer(climbed, test=test)
     written = write_report(output, document, record, study.clips.rejected)
     written.append(
-        write_study_page(output, study, config, document=document, record=record, measured=measured, command=command)
+        write_ladder_page(output, study, config, document=document, record=record, measured=measured, command=command)
     )
     with forgiving():
         for spec in study.fits:
