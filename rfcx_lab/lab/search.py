@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from rfcx_lab.config import RungConfig, SweepConfig
-from rfcx_lab.lab.dashboard import note_trial, show_frontier
+from rfcx_lab.lab.dashboard import note_trial, show_curves, show_frontier
 from rfcx_lab.lab.sampler import is_done, make_sampler
 from rfcx_lab.lab.space import Space
 from rfcx_lab.lab.trials import FAILURE, History, estimate_study, read_history, tell_failure, tell_margins, visit
@@ -59,10 +60,12 @@ class Search:
         seed: int,
         overlap: float,
         build: Callable[[Mapping[str, int | float]], RungConfig],
+        figures: Path,
     ) -> None:
-        """`build` gives the rung of an architecture; `overlap` is that of `FrontierConfig`."""
+        """`build` gives the rung of an architecture, `overlap` is that of `FrontierConfig`, `figures` a folder."""
         self.space = space
         self._study, self._config, self._seed, self._build = study, config, seed, build
+        self._figures = figures
         self._frontier = FrontierConfig(confidence=config.confidence, overlap=overlap)
 
     @property
@@ -88,6 +91,15 @@ class Search:
             count += 1
         return batch
 
+    def announce(self, asked: Asked, *, parameters: int, run: str | None, link: str | None) -> None:
+        """Have a trial that is about to be fitted show what is known of it; `run` and `link` as for `tell`."""
+        assert isinstance(asked.trial, Trial)
+        asked.trial.set_user_attr("parameters", parameters)
+        if run is not None:
+            asked.trial.set_user_attr("mlflow_run", run)
+        standing = f"Being fitted over repeats {', '.join(map(str, asked.repeats))}."
+        note_trial(asked.trial, asked.rung.name, standing=standing, run=run, link=link)
+
     def tell(
         self,
         asked: Asked,
@@ -95,18 +107,21 @@ class Search:
         margins: Sequence[float],
         value: float | None,
         notes: Mapping[str, Any],
+        standing: str,
         link: str | None = None,
+        drawing: str | None = None,
     ) -> None:
         """Tell a trial its loss, with its margins and `notes`; without margins it has failed, as `notes` may say.
 
-        `link` is where its fits are shown.
+        `standing` is what it has come to, in words, `link` where its fits are shown, `drawing` their curves as an SVG.
         """
         assert isinstance(asked.trial, Trial)
         asked.trial.set_user_attr(_REPEATS, list(asked.repeats))
         for key, note in notes.items():
             asked.trial.set_user_attr(key, note)
-        if link is not None:
-            note_trial(asked.trial, asked.rung.name, link=link)
+        note_trial(asked.trial, asked.rung.name, standing=standing, run=notes.get("mlflow_run"), link=link)
+        if drawing is not None:
+            show_curves(asked.trial, drawing, folder=self._figures)
         if margins:
             tell_margins(self._study, asked.trial, margins, value=value)
         else:
@@ -116,9 +131,9 @@ class Search:
         """Where the frontier runs by now; None where no trial is told."""
         return estimate_study(self._study, self.space, config=self._frontier)
 
-    def show(self, document: Mapping[str, Any]) -> None:
-        """Have the study show a `frontier.json`."""
-        show_frontier(self._study, document)
+    def show(self, document: Mapping[str, Any], *, figures: Sequence[Path]) -> None:
+        """Have the study show a `frontier.json`, and its figures."""
+        show_frontier(self._study, document, figures=figures, folder=self._figures)
 
     def finished(self) -> list[Asked]:
         """Every trial that was told its margins, or that it failed."""

@@ -13,12 +13,14 @@ from rfcx_lab.config import Config
 from rfcx_lab.console import say
 from rfcx_lab.errors import LabError
 from rfcx_lab.files import full_disk_said
+from rfcx_lab.lab.artifacts import artifact_folder
 from rfcx_lab.lab.engine import open_engine
 from rfcx_lab.lab.estimate import Cost
 from rfcx_lab.lab.fits import FitSpec
 from rfcx_lab.lab.fitting import Fitter
 from rfcx_lab.lab.frontier_answer import build_frontier_answer
 from rfcx_lab.lab.outcome import Outcome, judge_architecture
+from rfcx_lab.lab.pages import write_sweep_page
 from rfcx_lab.lab.search import Asked, Search
 from rfcx_lab.lab.sweep_plan import SweepPlan, plan_sweep
 from rfcx_lab.lab.tracking_store import forgiving
@@ -28,6 +30,7 @@ from rfcx_lab.lab.view import StudyView
 from rfcx_lab.lab.work import FitFunction, warm_up
 from rfcx_lab.model.fit import fit_rung
 from rfcx_lab.report.files import write_frontier
+from rfcx_lab.report.trial_drawing import draw_trial
 from rfcx_lab.verdict import Curves, RungInfo
 
 
@@ -39,11 +42,11 @@ class Swept:
     files: list[Path]
 
 
-def run_sweep(config: Config, output: Path, *, fit: FitFunction = fit_rung) -> Swept:
+def run_sweep(config: Config, output: Path, *, fit: FitFunction = fit_rung, command: Sequence[str] = ()) -> Swept:
     """Search the space of `config`, and leave the frontier in `output`, in the Optuna study and in MLflow.
 
     Trials that an earlier run has told are gone on from, and fits that any run has finished, a ladder's too, are taken
-    from the store. `fit` is what trains a rung.
+    from the store. `fit` is what trains a rung, `command` the overrides of `config`, for the report to quote.
 
     Raises:
         LabError: the config, the data or a store can't be used, the stored study is another one, or no fit gives a
@@ -61,6 +64,7 @@ def run_sweep(config: Config, output: Path, *, fit: FitFunction = fit_rung) -> S
                 seed=config.seed,
                 overlap=plan.overlap,
                 build=plan.rung,
+                figures=artifact_folder(config.sweep.storage, runs),
             )
             if search.count < config.sweep.n_trials:
                 engine.prepare(partial(warm_up, fit))  # while this process opens MLflow
@@ -69,7 +73,7 @@ def run_sweep(config: Config, output: Path, *, fit: FitFunction = fit_rung) -> S
                 fitter = Fitter(engine, view, config, store=plan.study.store, fit=fit)
                 sweep = Sweep(plan, search, fitter, view)
                 sweep.search()
-                return sweep.conclude(output)
+                return sweep.conclude(output, command)
             except BaseException as error:
                 engine.close()  # while the study is ours: another driver must not meet our workers
                 with forgiving():
@@ -91,6 +95,11 @@ class Sweep:
         self._show(self._search.finished())
         while batch := self._search.ask():
             self._show(batch)
+            for asked in batch:
+                run, link = self._place(asked)
+                self._search.announce(
+                    asked, parameters=self._plan.info(asked.rung).trainable_parameters, run=run, link=link
+                )
             specs = [self._specs(asked) for asked in batch]
             curves = iter(self._fitter.fit([spec for some in specs for spec in some]))
             fitted = [[next(curves) for _ in some] for some in specs]
@@ -99,7 +108,7 @@ class Sweep:
             for asked, some in zip(batch, fitted, strict=True):
                 self._tell(asked, some)
 
-    def conclude(self, output: Path) -> Swept:
+    def conclude(self, output: Path, command: Sequence[str]) -> Swept:
         """Say where the frontier runs by all trials, and put it on record."""
         frontier = self._search.frontier()
         if frontier is None:
@@ -110,8 +119,23 @@ class Sweep:
         for asked, some in zip(finished, specs, strict=True):
             curves[asked.cell] += [self._fitter.curves(spec) for spec in some]
         document = build_frontier_answer(self._plan, self._search.trials(), curves, frontier)
-        self._search.show(document)
         files = write_frontier(output, document, self._plan.study.clips.rejected)
+        chosen = document["recommended"]["values"]
+        page = write_sweep_page(
+            output,
+            self._plan.study,
+            self._config,
+            document=document,
+            curves={
+                asked.number: [self._fitter.curves(spec) for spec in some]
+                for asked, some in zip(finished, specs, strict=True)
+            },
+            recommended=None if chosen is None else self._plan.rung(chosen),
+            measured=None,
+            command=command,
+        )
+        self._search.show(document, figures=[path for path in files if path.suffix == ".png"])
+        files.append(page)
         with forgiving():
             for spec in (spec for some in specs for spec in some):
                 self._fitter.show(spec)
@@ -125,13 +149,29 @@ class Sweep:
 
     def _tell(self, asked: Asked, curves: Sequence[Curves]) -> None:
         outcome = self._judge(asked, curves)
-        notes, link = outcome.notes, None
-        with forgiving():
-            notes["mlflow_run"] = self._view.open_rung(asked.rung.name)
-            link = self._view.link_rung(asked.rung.name)
-        self._search.tell(asked, margins=outcome.margins, value=outcome.value, notes=notes, link=link)
+        notes = outcome.notes
+        run, link = self._place(asked)
+        if run is not None:
+            notes["mlflow_run"] = run
         found = "failed" if not outcome.margins else f"rise {notes['rise']:+.1%}, best loss {outcome.value:.3f}"
-        say(f"{asked.rung.name}: {found} ({_count(outcome.summary.statuses)})")
+        found = f"{found} ({_count(outcome.summary.statuses)})"
+        self._search.tell(
+            asked,
+            margins=outcome.margins,
+            value=outcome.value,
+            notes=notes,
+            standing=f"{found[:1].upper()}{found[1:]}.",
+            link=link,
+            drawing=draw_trial(asked.rung.name, curves, onset=notes.get("onset")),
+        )
+        say(f"{asked.rung.name}: {found}")
+
+    def _place(self, asked: Asked) -> tuple[str | None, str | None]:
+        """A trial's run in MLflow, and where it is shown; None where MLflow can't say."""
+        run, link = None, None
+        with forgiving():
+            run, link = self._view.open_rung(asked.rung.name), self._view.link_rung(asked.rung.name)
+        return run, link
 
     def _judge(self, asked: Asked, curves: Sequence[Curves]) -> Outcome:
         return judge_architecture(
