@@ -109,7 +109,8 @@ def swept(ground, tmp_path_factory) -> tuple[Config, dict]:
     shutil.copytree(ground, runs)
     config = compose_config(*TOY, *SIZE, "engine=inline", f"runs_dir={runs}")
     found = sweep(config, runs / "out")
-    assert {path.name for path in found.files} == {"frontier.json", "frontier.png", "frontier.svg", "rejected.csv"}
+    written = {"frontier.json", "frontier.png", "frontier.svg", "rejected.csv", "report.html"}
+    assert {path.name for path in found.files} == written
     assert found.document == json.loads((runs / "out" / "frontier.json").read_text())
     return config, found.document
 
