@@ -21,10 +21,10 @@ def artifact_folder(storage: str, runs: Path) -> Path:
     return (runs / "optuna" if "://" in storage else Path(storage).parent) / "artifacts"
 
 
-def keep_artifact(place: optuna.Study | optuna.Trial, name: str, content: bytes, *, folder: Path) -> None:
+def keep_artifact(place: optuna.Study | optuna.Trial, name: str, content: bytes, *, folder: Path) -> str:
     """Show `content` as the file `name` of a study, or of a trial that is not told yet, in the place of an earlier one.
 
-    `optuna.artifacts.upload_artifact` would show it once more each time a sweep is gone on with.
+    Returns its id. `optuna.artifacts.upload_artifact` would show it once more each time a sweep is gone on with.
     """
     from optuna import Study
     from optuna.artifacts import FileSystemArtifactStore
@@ -42,6 +42,7 @@ def keep_artifact(place: optuna.Study | optuna.Trial, name: str, content: bytes,
         meta = {"artifact_id": identity, "filename": name, "mimetype": mimetype, "encoding": encoding}
         write = storage.set_study_system_attr if of_study else storage.set_trial_system_attr
         write(where, f"{_PREFIX}{identity}", json.dumps(meta))
+    return identity
 
 
 def _listed(attributes: Mapping[str, Any]) -> dict[str, str]:

@@ -12,7 +12,17 @@ from rfcx_lab.lab.artifacts import keep_artifact
 from rfcx_lab.report.frontier_plot import frontier_plot
 
 CURVES = "curves.svg"  # of a trial
+_VALUE = "lowest validation loss (nats)"
 _FRONTIER = "frontier"  # its graph, which a later run replaces
+
+
+def name_value(study: optuna.Study) -> None:
+    """Have the axes of a study's graphs name what its trials are compared by."""
+    from optuna_dashboard import set_objective_names
+    from optuna_dashboard._named_objectives import get_objective_names
+
+    if get_objective_names(study._storage.get_study_system_attrs(study._study_id)) != [_VALUE]:
+        set_objective_names(study, [_VALUE])
 
 
 def note_trial(trial: optuna.Trial, name: str, *, standing: str, run: str | None, link: str | None) -> None:
@@ -33,13 +43,18 @@ def show_curves(trial: optuna.Trial, drawing: str, *, folder: Path) -> None:
 def show_frontier(
     study: optuna.Study, document: Mapping[str, Any], *, figures: Sequence[Path] = (), folder: Path
 ) -> None:
-    """Have a study show the figure and the answer of a `frontier.json`, and keep `figures` as its artifacts."""
-    from optuna_dashboard import save_note, save_plotly_graph_object
+    """Have a study show the answer of a `frontier.json` with `figures` below it, and its graph among the others."""
+    from optuna_dashboard import get_note, save_note, save_plotly_graph_object
+    from optuna_dashboard.artifact import get_artifact_path
 
-    save_note(study, str(document["answer"]))
-    save_plotly_graph_object(study, frontier_plot(document), graph_object_id=_FRONTIER)
+    pictures = []
     for figure in figures:
-        keep_artifact(study, figure.name, figure.read_bytes(), folder=folder)
+        identity = keep_artifact(study, figure.name, figure.read_bytes(), folder=folder)
+        pictures.append(f"![{figure.stem}]({get_artifact_path(study, identity)})")  # no page lists a study's artifacts
+    note = "\n\n".join([str(document["answer"]), *pictures])
+    if get_note(study) != note:
+        save_note(study, note)
+    save_plotly_graph_object(study, frontier_plot(document), graph_object_id=_FRONTIER)
 
 
 def make_app(storage: str, folder: Path) -> Callable[..., Any]:

@@ -17,7 +17,7 @@ import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from rfcx_lab.config import RungConfig, SweepConfig
-from rfcx_lab.lab.dashboard import note_trial, show_curves, show_frontier
+from rfcx_lab.lab.dashboard import name_value, note_trial, show_curves, show_frontier
 from rfcx_lab.lab.sampler import is_done, make_sampler
 from rfcx_lab.lab.space import Space
 from rfcx_lab.lab.trials import FAILURE, History, estimate_study, read_history, tell_failure, tell_margins, visit
@@ -66,6 +66,7 @@ class Search:
         self.space = space
         self._study, self._config, self._seed, self._build = study, config, seed, build
         self._figures = figures
+        name_value(study)
         self._frontier = FrontierConfig(confidence=config.confidence, overlap=overlap)
 
     @property

@@ -71,19 +71,22 @@ def tab(browser, address) -> Iterator[Tab]:
 
 
 def open_page(tab: Tab, address: str, place: str, *, waiting_for: str) -> Page:
-    tab.page.goto(f"{address}/dashboard/studies/1{place}")
+    tab.page.goto(f"{address}/dashboard/studies/0{place}")
     tab.page.get_by_text(waiting_for, exact=False).first.wait_for()
     return tab.page
 
 
-def test_the_study_tells_its_answer(tab, address, document):
-    page = open_page(tab, address, "/note", waiting_for="Models of these data" if document["established"] else "Where")
+def test_the_study_tells_its_answer_and_shows_its_figure(tab, address, document):
+    page = open_page(tab, address, "/note", waiting_for=document["answer"][:40])
     assert document["answer"] in page.inner_text("body")
+    figure = page.get_by_role("img", name="frontier")
+    figure.wait_for()
+    assert figure.evaluate("(one) => one.decode().then(() => one.naturalWidth)") > 500
 
 
 def test_the_frontier_is_drawn(tab, address, tmp_path):
     page = open_page(tab, address, "", waiting_for="The frontier")
-    plot = page.locator("#frontier")
+    plot = page.locator('[id="user-defined-plot:frontier"]')
     plot.locator(".heatmaplayer image").wait_for(state="attached")
     assert colours(plot, tmp_path) > 100
     assert "probability of" in plot.inner_text()
@@ -110,13 +113,6 @@ def test_a_trial_tells_its_architecture_its_attributes_and_the_way_to_its_fits(t
     drawing.wait_for()
     assert drawing.evaluate("(one) => one.decode().then(() => one.naturalWidth)") > 300
     assert colours(drawing, tmp_path) > 30
-
-
-def test_the_figure_can_be_seen_beside_the_study(tab, address):
-    page = open_page(tab, address, "/artifacts", waiting_for="frontier.png")
-    figure = page.locator("img[src*='/artifacts/1/']").first
-    figure.wait_for()
-    assert figure.evaluate("(one) => one.decode().then(() => one.naturalWidth)") > 500
 
 
 def test_nobody_else_is_asked_and_nothing_goes_wrong(tab, address):

@@ -102,8 +102,8 @@ def test_curves_of_every_trial_are_drawn_and_read_what_was_trained(report, swept
     trial = document["trials"][0]
     card = report.page.locator(f"#trial-{trial['number']}")
     card.locator("summary").click()
-    card.locator("table").wait_for()
-    shown = [row.split("\t") for row in card.locator("tbody tr").all_inner_texts()]
+    card.locator("details table").wait_for()
+    shown = [row.split("\t") for row in card.locator("details tbody tr").all_inner_texts()]
     assert [row[0] for row in shown] == [str(epoch) for epoch in range(1, 21)]
     client = MlflowClient(tracking_uri=f"sqlite:///{swept.parent / 'runs'}/mlflow.db")
     fits = [
