@@ -129,11 +129,25 @@ def test_both_answer_on_this_machine_alone_and_end_with_ctrl_c(runs, tmp_path):
         assert not [each for each in family if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
 
 
+@contextmanager
+def dashboard_on(runs: Path, folder: Path) -> Iterator[Ui]:
+    """The Optuna dashboard alone, as `make dashboard` has it."""
+    with started(folder, "--runs-dir", str(runs), "--only", "optuna") as ui:
+        ui.wait_for(lambda: ui.addresses)
+        yield ui
+
+
 @pytest.fixture
 def dashboard(runs, tmp_path) -> Iterator[Ui]:
-    """The Optuna dashboard alone, as `make dashboard` has it."""
-    with started(tmp_path, "--runs-dir", str(runs), "--only", "optuna") as ui:
-        ui.wait_for(lambda: ui.addresses)
+    """One to be killed."""
+    with dashboard_on(runs, tmp_path) as ui:
+        yield ui
+
+
+@pytest.fixture(scope="module")
+def lasting(runs, tmp_path_factory) -> Iterator[Ui]:
+    """One to be asked."""
+    with dashboard_on(runs, tmp_path_factory.mktemp("lasting")) as ui:
         yield ui
 
 
@@ -155,20 +169,24 @@ def test_no_server_outlives_its_parent(dashboard, number):
     dashboard.wait_for(lambda: not server.is_running() or server.status() == psutil.STATUS_ZOMBIE, running=False)
 
 
-def test_a_page_that_had_its_name_lead_here_is_not_answered(dashboard):
-    address = dashboard.addresses["Optuna dashboard"]
+def test_a_page_that_had_its_name_lead_here_is_not_answered(lasting):
+    address = lasting.addresses["Optuna dashboard"]
     assert fetch(f"{address}/api/studies", Host=address.removeprefix("http://"))
     with pytest.raises(HTTPError, match="403"):
         fetch(f"{address}/api/studies", Host="elsewhere.example:80")
 
 
-def test_a_second_server_takes_the_next_port(dashboard, runs, tmp_path):
-    (tmp_path / "second").mkdir()
-    with started(tmp_path / "second", "--runs-dir", str(runs), "--only", "optuna") as second:
-        second.wait_for(lambda: second.addresses)
-        assert second.addresses != dashboard.addresses
+def test_a_second_server_takes_the_next_port_and_of_several_sweeps_the_last(lasting, runs, tmp_path):
+    older, newer = tmp_path / "optuna" / "a.log", tmp_path / "optuna" / "b.log"
+    older.parent.mkdir()
+    for path in (older, newer):
+        path.write_bytes((runs / "optuna" / "plane.log").read_bytes())
+    os.utime(older, (1, 1))
+    with dashboard_on(tmp_path, tmp_path) as second:
+        assert second.addresses != lasting.addresses
         assert fetch(second.addresses["Optuna dashboard"] + "/api/studies")
-    port = dashboard.addresses["Optuna dashboard"].rpartition(":")[2]
+        assert f"Of 2 sweeps, {newer} was written to last; --storage opens {older}." in second.said
+    port = lasting.addresses["Optuna dashboard"].rpartition(":")[2]
     refused = run("--runs-dir", str(runs), "--only", "optuna", "--optuna-port", port)
     assert_one_sentence(refused, f"Port {port} of 127.0.0.1 can't be had for the Optuna dashboard")
 
@@ -207,17 +225,6 @@ def test_a_store_that_is_missing_or_damaged_is_one_sentence(files, arguments, wo
     assert_one_sentence(finished, words.format(runs=runs))
     for name, content in files.items():
         assert (runs / name).read_bytes() == content
-
-
-def test_of_several_sweeps_the_last_is_shown_and_the_others_are_named(runs, tmp_path):
-    older, newer = tmp_path / "optuna" / "a.log", tmp_path / "optuna" / "b.log"
-    older.parent.mkdir()
-    for path in (older, newer):
-        path.write_bytes((runs / "optuna" / "plane.log").read_bytes())
-    os.utime(older, (1, 1))
-    with started(tmp_path, "--runs-dir", str(tmp_path), "--only", "optuna") as ui:
-        ui.wait_for(lambda: ui.addresses)
-        assert f"Of 2 sweeps, {newer} was written to last; --storage opens {older}." in ui.said
 
 
 def test_help_imports_nothing_heavy():
