@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,10 @@ _FRONTIER = "frontier"  # its graph, which a later run replaces
 
 def name_value(study: optuna.Study) -> None:
     """Have the axes of a study's graphs name what its trials are compared by."""
-    from optuna_dashboard import set_objective_names
-    from optuna_dashboard._named_objectives import get_objective_names
-
-    if get_objective_names(study._storage.get_study_system_attrs(study._study_id)) != [_VALUE]:
-        set_objective_names(study, [_VALUE])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        if study.metric_names != [_VALUE]:
+            study.set_metric_names([_VALUE])
 
 
 def note_trial(trial: optuna.Trial, name: str, *, standing: str, run: str | None, link: str | None) -> None:
