@@ -66,7 +66,7 @@ def _draw(panel: Panel, document: Mapping[str, Any]) -> Map:
                 y=_y(y + 0.5, deep),
                 name=cell["name"],
                 parameters=cell["trainable_parameters"],
-                probability=cell["overfit_probability"],
+                probability=None if cell.get("learnt") is False else cell["overfit_probability"],
                 repeats=cell["observed"]["repeats"] if cell["observed"] else 0,
                 tried=bool(cell["trials"]),
                 marks=tuple(key for key in ("best", "recommended") if document[key]["values"] == cell["values"]),

@@ -83,6 +83,7 @@ def sweep_page(
         trials=rows,
         along=name_axis(document["space"]["along"]),
         crossings=[_cross(crossing) for crossing in document["crossings"]],
+        importance=[(name_axis(axis), share) for axis, share in document.get("importance", {}).items()],
         doubtful=sum(cell["in_doubt"] for cell in document["architectures"]),
         recommended_command=None if recommended is None else spell(recommended),
     )
@@ -90,7 +91,8 @@ def sweep_page(
 
 def headline(document: Document) -> str:
     """The answer in one line."""
-    status, count = document["status"], document["space"]["architectures"]
+    status = document["status"]
+    count = sum(cell.get("learnt") is not False for cell in document["architectures"])
     if status == ALL_OVERFIT:
         return f"All {count} architectures overfit: the frontier lies below them"
     if status == NONE_OVERFITS:
@@ -113,6 +115,8 @@ def _row(trial: Document, document: Document) -> TrialRow:
     statuses = ", ".join(f"{count} {status.replace('_', ' ')}" for status, count in trial["statuses"].items())
     failed = trial["state"] == "failed"
     reason = f"failed: {trial['reason'] or 'no fit is usable'}" if failed else ""
+    if not trial.get("learnt", True):
+        reason = f"learnt nothing: {statuses}"
     return TrialRow(
         number=trial["number"],
         name=cell["name"],

@@ -168,6 +168,14 @@ def test_the_headline_says_when_there_is_no_frontier(document, status, words):
 
 def test_an_architecture_that_learnt_nothing_has_no_probability(document):
     first, *others = document["architectures"]
-    page = page_of({**document, "architectures": [{**first, "overfit_probability": None, "margin": None}, *others]})
+    page = page_of({**document, "architectures": [{**first, "learnt": False}, *others]})
     assert page.count('class="cell nothing"') == 1
-    assert "has learnt nothing" in page
+    assert page.count("has learnt nothing") == page.count(">learnt nothing<") == 1
+
+
+def test_what_the_frontier_hangs_on_is_told_where_it_is_known(document):
+    assert "What it hangs on" not in page_of({key: document[key] for key in document if key != "importance"})
+    shares = {"lstm_width": [0.7, 0.52, 0.81], "dense_layers": [0.2, 0.1, 0.31]}
+    assert "LSTM width 70 % (52 % to 81 %), dense layers 20 % (10 % to 31 %)." in page_of(
+        {**document, "importance": shares}
+    )
