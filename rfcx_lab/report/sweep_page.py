@@ -84,6 +84,7 @@ def sweep_page(
         along=name_axis(document["space"]["along"]),
         crossings=[_cross(crossing) for crossing in document["crossings"]],
         importance=[(name_axis(axis), share) for axis, share in document.get("importance", {}).items()],
+        nothing=any(cell.get("learnt") is False for cell in document["architectures"]),
         doubtful=sum(cell["in_doubt"] for cell in document["architectures"]),
         recommended_command=None if recommended is None else spell(recommended),
     )

@@ -170,7 +170,8 @@ def test_an_architecture_that_learnt_nothing_has_no_probability(document):
     first, *others = document["architectures"]
     page = page_of({**document, "architectures": [{**first, "learnt": False}, *others]})
     assert page.count('class="cell nothing"') == 1
-    assert page.count("has learnt nothing") == page.count(">learnt nothing<") == 1
+    assert page.count(": has learnt nothing") == page.count(">learnt nothing<") == 1
+    assert "Grey, without a number" in page
 
 
 def test_what_the_frontier_hangs_on_is_told_where_it_is_known(document):
