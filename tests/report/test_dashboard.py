@@ -123,11 +123,9 @@ def test_nobody_else_is_asked_and_nothing_goes_wrong(tab, address):
 def test_a_sweep_that_is_gone_on_with_shows_each_figure_once(swept, root):
     runs = swept.parent / "runs"
     before = sorted(path.name for path in (runs / "optuna" / "artifacts").iterdir())
-    run_sweep(
-        compose_config(*SWEEP, f"data.root={root}", f"runs_dir={runs}"),
-        swept.parent / "again",
-        fit=fakes.fit_with_frontier,
-    )
+    overrides = [*SWEEP, f"data.root={root}"]
+    config = compose_config(*overrides, f"runs_dir={runs}")
+    run_sweep(config, swept.parent / "again", fit=fakes.fit_with_frontier, command=overrides)
     assert sorted(path.name for path in (runs / "optuna" / "artifacts").iterdir()) == before
 
 
