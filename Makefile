@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 DATA ?=
-STORAGE ?= runs/optuna/sweep.log
+STORAGE ?=
 RECORDINGS = $(if $(DATA),data=rfcx data.root="'$(DATA)'")
 
 .DEFAULT_GOAL := help
@@ -46,12 +46,11 @@ format: $(INSTALLED)  ## Lay out the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-ui: $(INSTALLED)  ## Open the MLflow UI on http://127.0.0.1:5000
-	@mkdir -p runs
-	MLFLOW_DISABLE_TELEMETRY=true $(BIN)/mlflow ui --backend-store-uri sqlite:///runs/mlflow.db --host 127.0.0.1 --port 5000
+ui: $(INSTALLED)  ## Open the MLflow UI and, where there is a sweep, the Optuna dashboard (.venv/bin/python -m rfcx_lab.ui --help)
+	$(BIN)/python -m rfcx_lab.ui
 
-dashboard: $(INSTALLED)  ## Open optuna-dashboard on the sweep, on http://127.0.0.1:8080 (STORAGE=file or URL of another)
-	$(BIN)/optuna-dashboard "$(STORAGE)" --host 127.0.0.1 --port 8080
+dashboard: $(INSTALLED)  ## Open the Optuna dashboard alone, on the last sweep (STORAGE=file or URL of another)
+	$(BIN)/python -m rfcx_lab.ui --only optuna$(if $(STORAGE), --storage "$(STORAGE)")
 
 clean:  ## Remove the environment (results under runs/ stay)
 	rm -rf $(VENV)

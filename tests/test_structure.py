@@ -13,7 +13,7 @@ import pytest
 from tests.conftest import ROOT
 
 PACKAGE = ROOT / "rfcx_lab"
-COMMON = {"__version__", "config", "ladder_config", "console", "errors", "files", "interrupt"}
+COMMON = {"__version__", "config", "ladder_config", "console", "errors", "files", "interrupt", "server"}
 MAY_IMPORT = {
     "data": set(),
     "verdict": set(),
@@ -35,12 +35,7 @@ OWNERS = {
     "jinja2": {"report"},
     "matplotlib": {"report"},
     "optuna": {
-        "lab/sampler.py",
-        "lab/trials.py",
-        "lab/trial_store.py",
-        "lab/claims.py",
-        "lab/search.py",
-        "lab/dashboard.py",
+        f"lab/{name}.py" for name in ("artifacts", "claims", "dashboard", "sampler", "search", "trial_store", "trials")
     },
     "optuna_dashboard": {"lab/dashboard.py"},
     "PIL": {"report"},

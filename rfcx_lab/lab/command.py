@@ -30,7 +30,7 @@ def run(config: Config, output: Path, *, command: Sequence[str] = ()) -> None:
         if config.audit.only or config.look.only:
             _audit(config, output, command)
         elif config.kind == "sweep":
-            _sweep(config, output)
+            _sweep(config, output, command)
         elif config.kind == "steps":
             _mend(config, output, command)
         else:
@@ -51,16 +51,19 @@ def _climb(config: Config, output: Path, command: Sequence[str]) -> None:
     console.say(f"Compare runs: make ui, or mlflow ui --backend-store-uri {hide_password(config.tracking.uri)}")
 
 
-def _sweep(config: Config, output: Path) -> None:
+def _sweep(config: Config, output: Path, command: Sequence[str]) -> None:
+    from rfcx_lab.lab.artifacts import artifact_folder
     from rfcx_lab.lab.sweep import run_sweep  # a ladder needs no Optuna
 
-    swept = run_sweep(config, output)
+    swept = run_sweep(config, output, command=command)
     console.say(swept.document["answer"], style="bold")
     console.say("")
     for path in swept.files:
         console.say(str(path))
     console.say(f"Compare runs: make ui, or mlflow ui --backend-store-uri {hide_password(config.tracking.uri)}")
-    console.say(f"Compare trials: make dashboard, or optuna-dashboard {hide_password(config.sweep.storage)}")
+    folder = artifact_folder(config.sweep.storage, Path(config.runs_dir))
+    opened = f"optuna-dashboard {hide_password(config.sweep.storage)} --artifact-dir {folder}"
+    console.say(f"Compare trials: make dashboard, or {opened}")
 
 
 def _mend(config: Config, output: Path, command: Sequence[str]) -> None:

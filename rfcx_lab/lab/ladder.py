@@ -17,7 +17,7 @@ from rfcx_lab.lab.evaluation import evaluate_shown
 from rfcx_lab.lab.fits import FitSpec
 from rfcx_lab.lab.fitting import Fitter
 from rfcx_lab.lab.looks import climb_looks
-from rfcx_lab.lab.pages import write_study_page
+from rfcx_lab.lab.pages import write_ladder_page
 from rfcx_lab.lab.predict import measure_rung
 from rfcx_lab.lab.study import Study, prepare_study
 from rfcx_lab.lab.tracking_store import forgiving
@@ -93,7 +93,7 @@ def _climb(
     written = write_report(output, document, record, study.clips.rejected)
     if command is not None:
         written.append(
-            write_study_page(
+            write_ladder_page(
                 output, study, config, document=document, record=record, measured=measured, command=command
             )
         )

@@ -1,16 +1,16 @@
-"""The page of a finished study, and that of data nobody has trained on: what goes onto them."""
+"""The pages of a finished ladder or sweep, and of data nobody has trained on: what goes onto them."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from omegaconf import OmegaConf
 
-from rfcx_lab.config import Config
+from rfcx_lab.config import Config, RungConfig, signature
 from rfcx_lab.data.audit import Audit
 from rfcx_lab.data.clips import Clips
 from rfcx_lab.data.splits import Split
@@ -22,14 +22,17 @@ from rfcx_lab.lab.predict import Measured
 from rfcx_lab.lab.study import Study
 from rfcx_lab.report.data_page import data_page
 from rfcx_lab.report.exhibit import Exhibit
+from rfcx_lab.report.ladder_page import ladder_page
 from rfcx_lab.report.scores import score_species, worst_mistakes
-from rfcx_lab.report.study_page import Evidence, study_page
+from rfcx_lab.report.study_page import Circumstances, Evidence
+from rfcx_lab.report.sweep_page import sweep_page
+from rfcx_lab.verdict import Curves
 from rfcx_lab.verdict.record import LadderRecord
 
 _MISTAKES = 8
 
 
-def write_study_page(
+def write_ladder_page(
     output: Path,
     study: Study,
     config: Config,
@@ -40,18 +43,70 @@ def write_study_page(
     command: Sequence[str],
 ) -> Path:
     """Write `report.html` into `output`; returns its path. `command` is the overrides the study was called with."""
-    path = output / "report.html"
-    page = study_page(
+    evidence = None if measured is None else _gather(study, config, measured)
+    page = ladder_page(document, record.curves, circumstances=_circumstances(config, command), evidence=evidence)
+    return _write(output, page)
+
+
+def write_sweep_page(
+    output: Path,
+    study: Study,
+    config: Config,
+    *,
+    document: dict[str, Any],
+    curves: Mapping[int, Sequence[Curves]],
+    recommended: RungConfig | None,
+    measured: Measured | None,
+    command: Sequence[str],
+) -> Path:
+    """Write `report.html` into `output`; returns its path. `curves` are those of the trials, by number.
+
+    `recommended` is the architecture to use, and `measured` what its fits do on the test part.
+    """
+    circumstances = _circumstances(config, command)
+    epochs = document["recommended"]["epochs"]
+    page = sweep_page(
         document,
-        record.curves,
-        name=config.name,
-        config=hide_password(OmegaConf.to_yaml(OmegaConf.structured(config))),
-        sample_rate=config.features.sample_rate,
-        command=[hide_password(override) for override in command],
+        curves,
+        circumstances=circumstances,
         evidence=None if measured is None else _gather(study, config, measured),
+        recommended=None if recommended is None else _train(recommended, epochs, circumstances.command),
     )
+    return _write(output, page)
+
+
+def _write(output: Path, page: str) -> Path:
+    path = output / "report.html"
     write_whole(path, page)
     return path
+
+
+def _circumstances(config: Config, command: Sequence[str]) -> Circumstances:
+    return Circumstances(
+        name=config.name,
+        config=hide_password(OmegaConf.to_yaml(OmegaConf.structured(config))),
+        command=[hide_password(override) for override in command],
+        sample_rate=config.features.sample_rate,
+    )
+
+
+def _train(rung: RungConfig, epochs: int, command: Sequence[str]) -> list[str]:
+    """Overrides that train one architecture of a sweep alone, as a ladder of one rung."""
+    parts = ", ".join(f"{key}: {_spell(value)}" for key, value in signature(rung).items())
+    own = {
+        "kind": "ladder",
+        "ladder.rungs": f"[{{{parts}}}]",
+        "ladder.only": "[]",
+        "ladder.extend": "false",
+        "training.epochs": str(epochs),
+    }
+    kept = [override for override in command if override.split("=")[0] not in own]
+    return [*kept, *(f"{key}={value}" for key, value in own.items())]
+
+
+def _spell(value: Any) -> str:
+    """A value as Hydra reads it."""
+    return f'"{value}"' if isinstance(value, str) else str(value)
 
 
 def write_data_page(

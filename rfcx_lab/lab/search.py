@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -18,7 +19,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from rfcx_lab.config import RungConfig, SweepConfig
 from rfcx_lab.console import say
 from rfcx_lab.lab.claims import Claims
-from rfcx_lab.lab.dashboard import note_trial, show_frontier
+from rfcx_lab.lab.dashboard import name_value, note_trial, show_curves, show_frontier
 from rfcx_lab.lab.database import outlast
 from rfcx_lab.lab.sampler import is_done, make_sampler
 from rfcx_lab.lab.space import Space
@@ -83,10 +84,13 @@ class Search:
         seed: int,
         overlap: float,
         build: Callable[[Mapping[str, int | float]], RungConfig],
+        figures: Path,
     ) -> None:
-        """`build` gives the rung of an architecture, `overlap` is that of `FrontierConfig`."""
+        """`build` gives the rung of an architecture, `overlap` is that of `FrontierConfig`, `figures` a folder."""
         self.space, self.claims = space, claims
         self._study, self._config, self._seed, self._build = study, config, seed, build
+        self._figures = figures
+        self._outlast(lambda: name_value(study))
         self._frontier = FrontierConfig(confidence=config.confidence, overlap=overlap)
 
     @property
@@ -143,6 +147,20 @@ class Search:
         earlier = [other for other in self._trials() if other.number < trial.number]
         return count_trials(earlier, self.space) < self._config.n_trials
 
+    def announce(self, asked: Asked, *, parameters: int, run: str | None, link: str | None) -> None:
+        """Have a trial that is about to be fitted show what is known of it; `run` and `link` as for `tell`."""
+        trial = asked.trial
+        assert isinstance(trial, Trial)
+        standing = f"Being fitted over repeats {', '.join(map(str, asked.repeats))}."
+
+        def announce() -> None:
+            trial.set_user_attr("parameters", parameters)
+            if run is not None:
+                trial.set_user_attr("mlflow_run", run)
+            note_trial(trial, asked.rung.name, standing=standing, run=run, link=link)
+
+        self._outlast(announce)
+
     def tell(
         self,
         asked: Asked,
@@ -151,13 +169,16 @@ class Search:
         value: float | None,
         notes: Mapping[str, Any],
         curves: Sequence[Curves],
+        standing: str,
         learnt: bool = True,
         link: str | None = None,
+        drawing: str | None = None,
     ) -> None:
         """Tell a trial its loss, with its margins and `notes`; without margins it has failed, as `notes` may say.
 
-        One that has not `learnt` has no margins and has not failed. `link` is where its fits are shown. What was told
-        before, or taken over by another driver, is not told again.
+        One that has not `learnt` has no margins and has not failed. `standing` is what it has come to, in words, `link`
+        where its fits are shown, `drawing` their curves as an SVG. What was told before, or taken over by another
+        driver, is not told again.
         """
         trial = asked.trial
         assert isinstance(trial, Trial)
@@ -172,8 +193,9 @@ class Search:
             trial.set_user_attr(_REPEATS, list(asked.repeats))
             for key, note in notes.items():
                 trial.set_user_attr(key, note)
-            if link is not None:
-                note_trial(trial, asked.rung.name, link=link)
+            note_trial(trial, asked.rung.name, standing=standing, run=notes.get("mlflow_run"), link=link)
+            if drawing is not None:
+                show_curves(trial, drawing, folder=self._figures)
             if self.claims.several:
                 note_curves(self._study, trial, curves)
             if margins:
@@ -189,9 +211,9 @@ class Search:
         """Where the frontier runs by now; None where no trial is told."""
         return self._outlast(lambda: estimate_study(self._study, self.space, config=self._frontier))
 
-    def show(self, document: Mapping[str, Any]) -> None:
-        """Have the study show a `frontier.json`."""
-        self._outlast(lambda: show_frontier(self._study, document))
+    def show(self, document: Mapping[str, Any], *, figures: Sequence[Path]) -> None:
+        """Have the study show a `frontier.json`, and its figures."""
+        self._outlast(lambda: show_frontier(self._study, document, figures=figures, folder=self._figures))
 
     def finished(self) -> list[Asked]:
         """Every trial that was told its margins, or that it failed."""

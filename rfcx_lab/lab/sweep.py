@@ -13,6 +13,7 @@ from rfcx_lab.config import Config
 from rfcx_lab.console import say
 from rfcx_lab.errors import LabError
 from rfcx_lab.files import full_disk_said
+from rfcx_lab.lab.artifacts import artifact_folder
 from rfcx_lab.lab.claims import Claims, name_driver
 from rfcx_lab.lab.engine import Engine, open_engine
 from rfcx_lab.lab.estimate import Cost
@@ -21,6 +22,7 @@ from rfcx_lab.lab.fitting import Fitter
 from rfcx_lab.lab.frontier_answer import build_frontier_answer, choose_architectures, judge_cells
 from rfcx_lab.lab.outage import await_server
 from rfcx_lab.lab.outcome import Outcome, judge_architecture
+from rfcx_lab.lab.pages import write_sweep_page
 from rfcx_lab.lab.predict import Measured, measure_rung
 from rfcx_lab.lab.search import Asked, Search
 from rfcx_lab.lab.space import Architecture
@@ -33,6 +35,7 @@ from rfcx_lab.lab.view import StudyView
 from rfcx_lab.lab.work import FitFunction, warm_up
 from rfcx_lab.model.fit import fit_rung
 from rfcx_lab.report.files import write_frontier
+from rfcx_lab.report.trial_drawing import draw_trial
 from rfcx_lab.verdict import Curves, RungInfo
 
 _ANOTHER = f"wait for that run to end, or give this one a runs_dir of its own and both one database, {SHARED}"
@@ -46,12 +49,13 @@ class Swept:
     files: list[Path]
 
 
-def run_sweep(config: Config, output: Path, *, fit: FitFunction = fit_rung) -> Swept:
+def run_sweep(config: Config, output: Path, *, fit: FitFunction = fit_rung, command: Sequence[str] = ()) -> Swept:
     """Search the space of `config`, and leave the frontier in `output`, in the Optuna study and in MLflow.
 
     Trials that an earlier run has told are gone on from, and fits that any run has finished, a ladder's too, are taken
-    from the store. `fit` is what trains a rung. Several drivers, each with a `runs_dir` of its own, may work on a study
-    that lies in a database: they share its trials, and each tells the whole frontier.
+    from the store. `fit` is what trains a rung, `command` the overrides of `config`, for the report to quote. Several
+    drivers, each with a `runs_dir` of its own, may work on a study that lies in a database: they share its trials, and
+    each tells the whole frontier.
 
     Raises:
         LabError: the config, the data or a store can't be used, the stored study is another one, or no fit gives a
@@ -63,10 +67,10 @@ def run_sweep(config: Config, output: Path, *, fit: FitFunction = fit_rung) -> S
         check_storage(config.sweep.storage)
         plan = plan_sweep(config, mapper=engine.map)
         with alone_on(f"sweep-{config.name}", runs=runs, else_=_ANOTHER), held(config.sweep.storage):
-            return _run(plan, engine, output, fit)
+            return _run(plan, engine, output, fit, command)
 
 
-def _run(plan: SweepPlan, engine: Engine, output: Path, fit: FitFunction) -> Swept:
+def _run(plan: SweepPlan, engine: Engine, output: Path, fit: FitFunction, command: Sequence[str]) -> Swept:
     config, runs = plan.config, Path(plan.config.runs_dir)
     storage, patience = config.sweep.storage, config.sweep.patience
     study = open_study(storage, name=config.name, identity=plan.identity)
@@ -79,6 +83,7 @@ def _run(plan: SweepPlan, engine: Engine, output: Path, fit: FitFunction) -> Swe
             seed=config.seed,
             overlap=plan.overlap,
             build=plan.rung,
+            figures=artifact_folder(storage, runs),
         )
         if search.count < config.sweep.n_trials:
             engine.prepare(partial(warm_up, fit))  # while this process opens MLflow
@@ -87,7 +92,7 @@ def _run(plan: SweepPlan, engine: Engine, output: Path, fit: FitFunction) -> Swe
             fitter = Fitter(engine, view, config, store=plan.study.store, fit=fit)
             sweep = Sweep(plan, search, fitter, view)
             sweep.search()
-            return sweep.conclude(output)
+            return sweep.conclude(output, command)
         except BaseException as error:
             engine.close()  # while the study is ours: another driver must not meet our workers
             with forgiving():
@@ -109,6 +114,11 @@ class Sweep:
         self._show(self._search.finished())
         while batch := self._search.ask():
             self._show(batch)
+            for asked in batch:
+                run, link = self._place(asked)
+                self._search.announce(
+                    asked, parameters=self._plan.info(asked.rung).trainable_parameters, run=run, link=link
+                )
             specs = [self._specs(asked) for asked in batch]
             curves = iter(self._fitter.fit([spec for some in specs for spec in some]))
             fitted = [[next(curves) for _ in some] for some in specs]
@@ -117,7 +127,7 @@ class Sweep:
             for asked, some in zip(batch, fitted, strict=True):
                 self._tell(asked, some)
 
-    def conclude(self, output: Path) -> Swept:
+    def conclude(self, output: Path, command: Sequence[str]) -> Swept:
         """Say where the frontier runs by all trials, and put it on record."""
         frontier = self._search.frontier()
         if frontier is None:
@@ -138,8 +148,20 @@ class Sweep:
             choice=choice,
             test=measured.document if measured else None,
         )
-        self._search.show(document)
         files = write_frontier(output, document, self._plan.study.clips.rejected)
+        self._search.show(document, figures=[path for path in files if path.suffix == ".png"])
+        chosen = choice["recommended"]["values"]
+        page = write_sweep_page(
+            output,
+            self._plan.study,
+            self._config,
+            document=document,
+            curves={asked.number: some for asked, some in zip(finished, fitted, strict=True)},
+            recommended=None if chosen is None else self._plan.rung(chosen),
+            measured=measured,
+            command=command,
+        )
+        files.append(page)
         rungs = [asdict(self._judge(asked, some).summary) for asked, some in zip(finished, fitted, strict=True)]
         circumstances = write_circumstances(self._config, output)
         await_server(self._config.tracking.uri, patience=self._config.sweep.patience)
@@ -151,7 +173,8 @@ class Sweep:
                 for spec in (spec for asked in finished for spec in self._kept(asked)):
                     self._fitter.show(spec)
                 shown = {**document, "rungs": rungs}
-                self._view.close(shown, files=[*files, *circumstances], model=measured.model if measured else None)
+                model = measured.model if measured else None
+                self._view.close(shown, files=[*files, *circumstances], model=model, command=command)
 
         self._search.claims.do_alone(show)
         return Swept(document, files)
@@ -176,10 +199,14 @@ class Sweep:
 
     def _tell(self, asked: Asked, curves: Sequence[Curves]) -> None:
         outcome = self._judge(asked, curves)
-        notes, link = outcome.notes, None
-        with forgiving():
-            notes["mlflow_run"] = self._view.open_rung(asked.rung.name)
-            link = self._view.link_rung(asked.rung.name)
+        notes = outcome.notes
+        run, link = self._place(asked)
+        if run is not None:
+            notes["mlflow_run"] = run
+        found = "failed" if outcome.learnt else "has learnt nothing"
+        if outcome.margins:
+            found = f"rise {notes['rise']:+.1%}, best loss {outcome.value:.3f}"
+        found = f"{found} ({_count(outcome.summary.statuses)})"
         self._search.tell(
             asked,
             margins=outcome.margins,
@@ -187,12 +214,18 @@ class Sweep:
             notes=notes,
             curves=curves,
             learnt=outcome.learnt,
+            standing=f"{found[:1].upper()}{found[1:]}.",
             link=link,
+            drawing=draw_trial(asked.rung.name, curves, onset=notes.get("onset")),
         )
-        found = "failed" if outcome.learnt else "has learnt nothing"
-        if outcome.margins:
-            found = f"rise {notes['rise']:+.1%}, best loss {outcome.value:.3f}"
-        say(f"{asked.rung.name}: {found} ({_count(outcome.summary.statuses)})")
+        say(f"{asked.rung.name}: {found}")
+
+    def _place(self, asked: Asked) -> tuple[str | None, str | None]:
+        """A trial's run in MLflow, and where it is shown; None where MLflow can't say."""
+        run, link = None, None
+        with forgiving():
+            run, link = self._view.open_rung(asked.rung.name), self._view.link_rung(asked.rung.name)
+        return run, link
 
     def _judge(self, asked: Asked, curves: Sequence[Curves]) -> Outcome:
         return judge_architecture(

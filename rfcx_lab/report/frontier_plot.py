@@ -75,5 +75,8 @@ def frontier_plot(document: Mapping[str, Any]) -> Figure:
             values = panel.across["values"]
             figure.update_yaxes(title=label_axis(panel.across), tickvals=[*range(len(values))],
                                 ticktext=[f"{v:g}" for v in values], row=row, col=1)  # fmt: skip
-    figure.update_layout(title={"text": "The frontier"}, height=420 * len(panels), legend={"orientation": "h"})
+    beneath = {"orientation": "h", "yanchor": "top", "y": -0.24 / len(panels)}  # the lowest axis and its name
+    figure.update_layout(
+        title={"text": "The frontier"}, height=420 * len(panels), legend=beneath, margin={"b": 110, "t": 70}
+    )
     return figure

@@ -1,4 +1,4 @@
-"""`report.html`: what a finished study says, whether to believe it, and why."""
+"""`report.html`: what a finished study says, whether to believe it, and why. What a ladder's and a sweep's share."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from rfcx_lab.report.exhibit import Exhibit
-from rfcx_lab.report.glance import headline, look_at_ladder, place_in_words
 from rfcx_lab.report.page import render
 from rfcx_lab.report.scores import Mistake, Scores, confusions
 from rfcx_lab.verdict import Curves
@@ -26,55 +25,73 @@ class Evidence:
     mistakes: Sequence[tuple[Mistake, Exhibit]]
 
 
-def study_page(
+@dataclass(frozen=True)
+class Circumstances:
+    """How the study was run: its name, the resolved config in YAML, and the overrides of its command."""
+
+    name: str
+    config: str
+    command: Sequence[str]
+    sample_rate: int
+
+
+@dataclass(frozen=True)
+class Chart:
+    """The curves of one architecture, by repeat; `onset` with its interval, as far as these are known."""
+
+    title: str
+    curves: Sequence[Curves]
+    onset: Sequence[float | None] | None
+    anchor: str | None = None  # what a link leads to
+
+
+def render_study(
+    template: str,
     document: Mapping[str, Any],
-    curves: Mapping[str, Sequence[Curves]],
+    charts: Sequence[Chart],
     *,
-    name: str,
-    config: str,
-    sample_rate: int,
-    command: Sequence[str],
+    circumstances: Circumstances,
     evidence: Evidence | None,
+    **own: Any,
 ) -> str:
-    """The page's HTML. `document` is a verdict, `config` the resolved config in YAML, `command` the overrides."""
-    answers = document["begins_to_overfit"]
+    """A page made of `template`, which fills in what `study.html` leaves open; `own` is what it needs for it."""
     return render(
-        "study.html",
-        name=name,
+        template,
         document=document,
-        headline=headline(document),
-        place_in_words=place_in_words,
-        end=answers["trained_to_the_end"],
-        best=answers["at_best_checkpoint"],
-        repeats=max(rung["repeats"] for rung in document["rungs"]),
-        left_out=sum(rung["left_out"] for rung in document["rungs"]),
-        glance=look_at_ladder(curves, document),
-        curves=_numbers(curves, document),
+        name=circumstances.name,
+        charts=charts,
+        curves=_numbers(charts, document),
         names=[species["name"] for species in document["data"]["species"]],
+        test=document.get("test"),
         scores=evidence.scores if evidence else None,
         confused=confusions(evidence.scores, most=_CONFUSIONS) if evidence else [],
         mistakes=evidence.mistakes if evidence else [],
-        sample_rate=sample_rate,
-        config=config,
-        command=_spelt(command),
-        recommended_command=_spelt(_recommended(document, command)),
+        sample_rate=circumstances.sample_rate,
+        config=circumstances.config,
+        command=spell(circumstances.command),
+        **own,
     )
 
 
-def _numbers(curves: Mapping[str, Sequence[Curves]], document: Mapping[str, Any]) -> dict[str, Any]:
+def spell(command: Sequence[str]) -> str:
+    """Overrides as a command to be copied."""
+    return shlex.join(["python", "-m", "rfcx_lab", *command])
+
+
+def _numbers(charts: Sequence[Chart], document: Mapping[str, Any]) -> dict[str, Any]:
     """Every curve, for the page's script to draw."""
     return {
-        "epochs": max([document["epochs"], 1, *(fit.epochs for fits in curves.values() for fit in fits)]),
+        "epochs": max([document["epochs"], 1, *(fit.epochs for chart in charts for fit in chart.curves)]),
         "classes": document["data"]["classes"],
         "chance": math.log(document["data"]["classes"]),
         "rungs": [
             {
-                "name": rung["name"],
-                "onset": rung["onset_epoch"],
-                "loss": _series(curves[rung["name"]], "loss"),
-                "accuracy": _series(curves[rung["name"]], "accuracy"),
+                "name": chart.title,
+                "onset": chart.onset,
+                "loss": _series(chart.curves, "loss"),
+                "accuracy": _series(chart.curves, "accuracy"),
             }
-            for rung in document["rungs"]
+            for chart in charts
         ],
     }
 
@@ -90,17 +107,3 @@ def _series(fits: Sequence[Curves], metric: str) -> dict[str, list[list[float | 
         ]
         for name, part in (("train", "train"), ("validation", "val"))
     }
-
-
-def _recommended(document: Mapping[str, Any], command: Sequence[str]) -> list[str]:
-    """Overrides that train the recommended rung alone, for as long as recommended."""
-    rungs = [document["recommended"]["rung"]]
-    # A ladder needs a rung that can be the answer: a remedy is trained beside what it is compared with.
-    rungs += [remedy["against"] for remedy in document["remedies"] if remedy["name"] == rungs[0]]
-    own = {"ladder.only": f"[{','.join(map(str, rungs))}]", "training.epochs": document["recommended"]["epochs"]}
-    kept = [override for override in command if override.split("=")[0] not in own]
-    return [*kept, *(f"{key}={value}" for key, value in own.items())]
-
-
-def _spelt(command: Sequence[str]) -> str:
-    return shlex.join(["python", "-m", "rfcx_lab", *command])

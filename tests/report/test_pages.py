@@ -12,19 +12,14 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser
 
-from rfcx_lab.lab import exhibits, work
+from rfcx_lab.lab import exhibits
 from rfcx_lab.lab.command import run
-from rfcx_lab.lab.ladder import climb_ladder
 from rfcx_lab.lab.study import prepare_study
 from rfcx_lab.verdict.record import read_record
-from tests import fakes
-from tests.conftest import TOY, compose_config
+from tests.conftest import compose_config
 from tests.report.browser import THEMES, WIDTHS, Tab, colours, open_browser, open_tab, widest
+from tests.report.studies import OVERRIDES, SPECIES
 
-SIZE = ("training.epochs=20", "ladder.repeats=3", "split.test_fraction=0.3", "engine=inline")
-MISCHIEF = "</script><script>document.title='owned'</script>"
-SPECIES = ("pale whistler", MISCHIEF, "O'Hara & <b>frog</b>")
-OVERRIDES = (*TOY[:1], "data=rfcx", *TOY[-1:], *SIZE)
 RUNGS = 3
 PLAYERS = """Promise.all([...document.querySelectorAll("audio")].map((one) => new Promise((done) => {
     one.oncanplaythrough = () => done(one.duration);
@@ -33,31 +28,6 @@ PLAYERS = """Promise.all([...document.querySelectorAll("audio")].map((one) => ne
     one.load();
 })))"""
 """Loads every player's sound and returns their lengths in seconds, null where one can't be decoded."""
-
-
-@pytest.fixture(scope="module")
-def root(tmp_path_factory) -> Path:
-    """The toy soundscape with names that are markup, and one row that can't be used."""
-    runs = tmp_path_factory.mktemp("soundscape")
-    root = prepare_study(compose_config(*TOY, *SIZE, f"runs_dir={runs}", "audit.only=true")).clips.root
-    pd.DataFrame({"species_id": range(3), "name": SPECIES}).to_csv(root / "species.csv", index=False)
-    table = pd.read_csv(root / "train_tp.csv")
-    bad = table.iloc[[0]].assign(t_max=99.0)
-    pd.concat([table, bad]).to_csv(root / "train_tp.csv", index=False)
-    return root
-
-
-@pytest.fixture(scope="module")
-def study(root, tmp_path_factory) -> Path:
-    """The folder of a finished study."""
-    folder = tmp_path_factory.mktemp("study")
-    overrides = [*OVERRIDES, f"data.root={root}"]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(work, "load_model", lambda path: path.read_bytes())
-        patch.setattr(work, "predict", fakes.fake_predict)
-        config = compose_config(*overrides, f"runs_dir={folder / 'runs'}")
-        climb_ladder(config, folder / "out", fit=fakes.fit_with_model, command=overrides)
-    return folder / "out"
 
 
 @pytest.fixture(scope="module")
@@ -71,17 +41,11 @@ def browser() -> Iterator[Browser]:
         yield browser
 
 
-@pytest.fixture(scope="module")
-def looked(root, study) -> Path:
-    """The folder of a look at the same data; its features are there already."""
-    overrides = ["+experiment=look", *OVERRIDES[1:], f"data.root={root}"]
-    run(compose_config(*overrides, f"runs_dir={study.parent / 'runs'}"), study.parent / "look", command=overrides)
-    return study.parent / "look"
-
-
-@pytest.fixture(scope="module", params=["report", "data"])
-def path(request, study, looked) -> Path:
-    return {"report": study, "data": looked}[request.param] / f"{request.param}.html"
+@pytest.fixture(scope="module", params=["ladder", "sweep", "data"])
+def path(request, study, swept, looked) -> Path:
+    return {"ladder": study / "report.html", "sweep": swept / "report.html", "data": looked / "data.html"}[
+        request.param
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +73,7 @@ def test_nothing_overflows_and_anyone_can_use_it(browser, path, width, theme):
         assert not [(v["id"], v["nodes"][0]["html"]) for v in found if v["impact"] in ("serious", "critical")]
 
 
+@pytest.mark.parametrize("path", ["ladder", "data"], indirect=True)
 def test_players_load_the_sound_of_their_windows(browser, path):
     with open_tab(browser, path) as tab:
         seconds = tab.page.evaluate(PLAYERS)
@@ -116,6 +81,7 @@ def test_players_load_the_sound_of_their_windows(browser, path):
         assert seconds == pytest.approx([2.0] * len(seconds), abs=0.01)
 
 
+@pytest.mark.parametrize("path", ["ladder", "data"], indirect=True)
 def test_exhibits_are_drawn(browser, path, tmp_path):
     with open_tab(browser, path) as tab:
         for image in tab.page.locator("svg.exhibit").all()[:3]:

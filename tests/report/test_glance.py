@@ -1,0 +1,67 @@
+"""That the ladder's picture shows what its verdict was read from, on the ladders on record."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from rfcx_lab.report.glance import Glance, look_at_ladder
+from rfcx_lab.verdict.record import read_record
+from tests.conftest import ROOT
+
+RECORDS = ("ladder-soundscape", "ladder-esc50")
+
+
+def look(name: str, **changes) -> tuple[Glance, dict, dict]:
+    folder = ROOT / "experiments" / name
+    document = {**json.loads((folder / "verdict.json").read_text()), **changes}
+    curves = read_record(folder / "curves.csv.gz").curves
+    return look_at_ladder(curves, document), document, curves
+
+
+def value_at(glance: Glance, margin: float, place: float) -> float:
+    """What stands at a place on the axis of the rise."""
+    return (place - glance.zero) / (glance.margin - glance.zero) * margin
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_bar_and_band_are_the_judge_s_rise_and_dots_the_repeats_own(name):
+    glance, document, curves = look(name)
+    margin = document["judge"]["margin"]
+    for row, rung in zip(glance.rows, document["rungs"], strict=True):
+        shown = (row.rise.point, *row.rise.band)
+        for place, judged in zip(shown, rung["rise"], strict=True):
+            assert 0 <= place <= 1
+            if place not in (0, 1):  # an end beyond the axis stands at its edge
+                assert value_at(glance, margin, place) == pytest.approx(judged, abs=1e-9)
+        own = [fit.val_loss[-1] / min(fit.val_loss) - 1 for fit in curves[rung["name"]]]
+        assert [value_at(glance, margin, dot) for dot in row.rise.dots] == pytest.approx(own)
+        assert f"{100 * rung['rise'][0]:+.1f} %" in row.rise.text.replace("−", "-")
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_a_rung_that_is_said_to_overfit_has_its_band_beyond_the_margin(name):
+    glance, document, _ = look(name)
+    states = {"overfits": [], "does_not": []}
+    for row, rung in zip(glance.rows, document["rungs"], strict=True):
+        if rung["state"] in states:
+            states[rung["state"]].append(row.rise.band)
+    assert states["overfits"] and all(low > glance.margin for low, _ in states["overfits"])
+    assert all(high < glance.margin for _, high in states["does_not"])
+
+
+def test_all_ticks_stand_on_the_axis_and_a_record_without_rises_has_dots_alone():
+    glance, document, _ = look("ladder-soundscape")
+    assert all(0 <= tick.place <= 1 for tick in (*glance.rise_ticks, *glance.onset_ticks))
+    older, _, _ = look("ladder-soundscape", rungs=[{**rung, "rise": None} for rung in document["rungs"]])
+    assert all(row.rise.band is None and row.rise.point is None and row.rise.dots for row in older.rows)
+
+
+def test_an_end_that_is_not_known_reaches_the_edge():
+    _, document, _ = look("ladder-soundscape")
+    first, *others = document["rungs"]
+    open_ended = [{**first, "rise": [0.1, None, None]}, {**others[0], "rise": [0.1, 0.05, None]}, *others[1:]]
+    glance, _, _ = look("ladder-soundscape", rungs=open_ended)
+    assert glance.rows[0].rise.band is None
+    assert glance.rows[1].rise.band[1] == 1
