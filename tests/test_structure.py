@@ -13,7 +13,7 @@ import pytest
 from tests.conftest import ROOT
 
 PACKAGE = ROOT / "rfcx_lab"
-COMMON = {"__version__", "config", "console", "errors", "files", "interrupt"}
+COMMON = {"__version__", "config", "console", "errors", "files", "interrupt", "sweep_config"}
 MAY_IMPORT = {
     "data": set(),
     "verdict": set(),

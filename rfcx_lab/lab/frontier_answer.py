@@ -58,6 +58,7 @@ def build_frontier_answer(
             "n_trials": config.sweep.n_trials,
             "repeats": config.sweep.repeats,
             "at_once": config.sweep.at_once,
+            "epochs": _count_epochs([each for some in curves.values() for each in some], budget=config.training.epochs),
         },
         "audit": plan.study.audit.to_dict(),
         "data": describe_data(plan.study.clips),
@@ -81,6 +82,16 @@ def check_frontier_answer(document: dict[str, Any]) -> None:
 
     schema = json.loads((files("rfcx_lab.verdict") / "frontier.schema.json").read_text())
     jsonschema.validate(document, schema)
+
+
+def _count_epochs(curves: Sequence[Curves], *, budget: int) -> dict[str, int]:
+    """Those of all fits, wherever they were trained, next to what they would be had none ended early."""
+    return {
+        "trained": sum(each.epochs for each in curves),
+        "budget": budget * len(curves),
+        "fits": len(curves),
+        "ended_early": sum(each.settled for each in curves),
+    }
 
 
 def _judge(plan: SweepPlan, curves: Sequence[Curves], *, cell: int, index: int) -> Outcome:

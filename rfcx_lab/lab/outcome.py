@@ -40,6 +40,8 @@ class Outcome:
         if self.margins:
             notes["rise"] = round(math.exp(self._mean + self.threshold) - 1, 4)
             notes["margin"] = round(self._mean, 4)
+        if early := sum(fit.curves.settled for fit in self.judged.fits.values()):
+            notes["ended_early"] = early
         if self.failure is not None:
             notes["reason"] = self.failure
         return notes
@@ -56,6 +58,7 @@ def judge_architecture(
 
     A repeat's margin is the log of the rise of its smoothed validation loss from the minimum of the other repeats' mean
     to the end, as a ladder measures it, less the log of the rise that is no overfitting yet: above 0 it overfits.
+    Of a fit that was ended early, it is a lower bound, on the same side.
 
     Raises:
         LabError: a loss is not above 0.

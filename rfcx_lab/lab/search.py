@@ -15,11 +15,12 @@ import numpy as np
 import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from rfcx_lab.config import RungConfig, SweepConfig
+from rfcx_lab.config import RungConfig
 from rfcx_lab.lab.dashboard import note_trial, show_frontier
 from rfcx_lab.lab.sampler import is_done, make_sampler
 from rfcx_lab.lab.space import Space
 from rfcx_lab.lab.trials import FAILURE, History, estimate_study, read_history, tell_failure, tell_margins, visit
+from rfcx_lab.sweep_config import SweepConfig
 from rfcx_lab.verdict.frontier import Frontier, FrontierConfig
 
 _REPEATS, _SAMPLER_SEED = "repeats", 3  # a user attribute; a stream of the study's seed, beside splits and fits

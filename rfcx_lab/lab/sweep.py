@@ -130,8 +130,12 @@ class Sweep:
             notes["mlflow_run"] = self._view.open_rung(asked.rung.name)
             link = self._view.link_rung(asked.rung.name)
         self._search.tell(asked, margins=outcome.margins, value=outcome.value, notes=notes, link=link)
-        found = "failed" if not outcome.margins else f"rise {notes['rise']:+.1%}, best loss {outcome.value:.3f}"
-        say(f"{asked.rung.name}: {found} ({_count(outcome.summary.statuses)})")
+        rise, trained = "rise", ""
+        if any(each.settled for each in curves):
+            budget = self._config.training.epochs * len(curves)
+            rise, trained = "rise at least", f"; {sum(each.epochs for each in curves)} of {budget} epochs"
+        found = "failed" if not outcome.margins else f"{rise} {notes['rise']:+.1%}, best loss {outcome.value:.3f}"
+        say(f"{asked.rung.name}: {found} ({_count(outcome.summary.statuses)}{trained})")
 
     def _judge(self, asked: Asked, curves: Sequence[Curves]) -> Outcome:
         return judge_architecture(

@@ -68,13 +68,16 @@ class StudyView:
     def close_fit(self, spec: FitSpec, curves: Curves, verdict: Verdict) -> None:
         """Complete the fit's curve, summary and status."""
         self.open_fit(spec)
+        key = spec.key if curves.settled else spec.whole.key
+        early = {} if spec.settled is None else {"ended_early": str(curves.settled).lower(), "run_key": key}
         self._tracker.finish(
             _node(spec),
             status="FAILED" if curves.failure else "FINISHED",
-            metrics=_fit_summary(curves, verdict),
+            metrics=_fit_summary(curves, verdict) | ({"epochs": curves.epochs} if early else {}),
             tags={
                 "status": "failed" if curves.failure else verdict.status,
                 "reason": curves.failure or verdict.reason,
+                **early,
             },
             curves=curves,
         )

@@ -50,11 +50,11 @@ class RungInfo:
 
 @dataclass(frozen=True)
 class JudgedFit:
-    """A fit of full length and finite losses, with its verdict and its smoothed validation loss."""
+    """A fit of full length, or settled before, and finite losses, with its verdict and its smoothed validation loss."""
 
     curves: Curves
     verdict: Verdict
-    level: Series  # (epochs,)
+    level: Series  # (epochs,); where the fit was settled before, it stands still from there on
     window: int = 1  # epochs that it is smoothed over
 
     @property
@@ -138,7 +138,10 @@ class RungVerdict:
 
 
 def judge_rung(curves: Sequence[Curves], info: RungInfo, *, index: int, epochs: int, config: JudgeConfig) -> JudgedRung:
-    """Judge every fit of a rung. A curve shorter than `epochs` is censored and left out.
+    """Judge every fit of a rung. A curve shorter than `epochs` is censored and left out, unless it is settled.
+
+    Of a settled one the rise is known from below: its level is carried forward from where it ended, so that all
+    repeats have one length, and it counts as having risen by what it had risen by then.
 
     A curve too noisy for a verdict of its own stays in the means: leaving out the doubtful ones would leave
     the mean to the clear ones.
@@ -153,11 +156,12 @@ def judge_rung(curves: Sequence[Curves], info: RungInfo, *, index: int, epochs: 
         raise LabError(f"Rung {info.name}: the same repeat occurs twice.")
     for curve in curves:
         verdict = find_onset(curve.train_loss, curve.val_loss, config.onset)
-        complete = curve.failure is None and curve.epochs == epochs
+        complete = curve.failure is None and (curve.epochs == epochs or curve.settled)
         statuses[verdict.status if complete else UNDETERMINED] += 1
         if complete and verdict.cause in (None, TOO_NOISY):
             window = smoothing_window(epochs, share=config.onset.smoothing)
-            fits[curve.repeat] = JudgedFit(curve, verdict, _positive_level(curve, info, window=window), window)
+            level = _positive_level(curve, info, window=window)
+            fits[curve.repeat] = JudgedFit(curve, verdict, _carry_forward(level, epochs), window)
     ordered = {status: statuses[status] for status in STATUSES if statuses[status]}
     return JudgedRung(info, index, dict(sorted(fits.items())), ordered, len(curves))
 
@@ -167,6 +171,10 @@ def _positive_level(curves: Curves, info: RungInfo, *, window: int) -> Series:
     if values.min() <= 0:
         raise LabError(f"Rung {info.name}: a ladder is judged by ratios of losses, which must be above 0.")
     return smooth(values, window=window)
+
+
+def _carry_forward(level: Series, epochs: int) -> Series:
+    return np.concatenate([level, np.full(max(epochs - len(level), 0), level[-1])])
 
 
 def summarise_rung(rung: JudgedRung, *, validation_fraction: float, confidence: float) -> RungVerdict:

@@ -1,0 +1,115 @@
+"""Simulated planes of architectures whose frontier is known, searched with whole fits and with fits that end early."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from epochs_saved_truth import MARGIN, end_early, margins_of
+from known_truth import KnownLadder, KnownRung, Noise, Spread
+from numpy.typing import NDArray
+
+from rfcx_lab.verdict import Curves
+from rfcx_lab.verdict.config import SettledConfig
+from rfcx_lab.verdict.frontier import FrontierConfig, estimate_frontier
+from rfcx_lab.verdict.level_set import Grid, Observation
+
+DEPTHS, WIDTHS, REPEATS, TRIALS = 4, 6, 3, 13
+_OVERLAP = 1 / 3  # validation rows over training rows
+_STEEPNESS = (0.04, 0.12)  # log rise that a cell more along an axis brings
+_HIGHEST = 0.7  # log
+_NOISE = Noise(0.02, 0.2)  # about that of the ladders on record
+_SPREAD = Spread(rise=0.04)
+
+
+@dataclass(frozen=True)
+class _Count:
+    """How one plane came out."""
+
+    right: int  # cells on the true side
+    same: int  # cells on the side that whole fits give
+    crossing: float  # mean distance from the true frontier, in cells along the width; of columns that both cross
+    saved: float
+
+
+def compare_planes(
+    rules: Sequence[SettledConfig], *, count: int, epochs: int, seed: int
+) -> tuple[Sequence[str], list[list[str]]]:
+    """A table: how often a cell's side is right, with whole fits and by every rule. 13 of 24 cells are tried."""
+    planes = [_Plane(seed + number, epochs=epochs) for number in range(count)]
+    rows = [_row("whole fits", [plane.count(None) for plane in planes])]
+    rows += [_row(f"{rule.after}, {rule.clearance:g}", [plane.count(rule) for plane in planes]) for rule in rules]
+    return ("after, clearance", "cells on the true side", "on the side of whole fits", "frontier off by", "saved"), rows
+
+
+def _row(name: str, counts: Sequence[_Count]) -> list[str]:
+    cells = len(counts) * DEPTHS * WIDTHS
+    right, same = sum(count.right for count in counts), sum(count.same for count in counts)
+    off = [count.crossing for count in counts if math.isfinite(count.crossing)]
+    return [
+        name,
+        f"{right} of {cells} ({100 * right / cells:.1f} %)",
+        f"{same} of {cells} ({100 * same / cells:.1f} %)",
+        f"{np.mean(off):+.2f} cells",
+        f"{100 * np.mean([count.saved for count in counts]):.0f} %",
+    ]
+
+
+class _Plane:
+    """One plane and its fits: the rise grows with depth and width, from below the margin to far above it."""
+
+    def __init__(self, seed: int, *, epochs: int) -> None:
+        rng = np.random.default_rng([seed, epochs])
+        self._grid, self._epochs = Grid.regular(DEPTHS, WIDTHS), epochs
+        slope, tilt = rng.uniform(*_STEEPNESS), rng.uniform(0.3, 1.2)
+        place = rng.uniform(1, WIDTHS - 1)  # where the frontier crosses the lowest column
+        depth, width = np.divmod(np.arange(DEPTHS * WIDTHS), WIDTHS)
+        beyond = (width - place) + tilt * depth
+        self.rises = np.clip(math.log1p(MARGIN) + slope * beyond, 0, _HIGHEST)
+        self.overfit = self.rises > math.log1p(MARGIN)
+        cells = tuple(
+            KnownRung(float(rise), onset=float(np.clip(12 - shift, 5, 18)), depth=0.3, epochs=epochs, spread=_SPREAD,
+                      noise=_NOISE)
+            for rise, shift in zip(self.rises, beyond, strict=True)
+        )  # fmt: skip
+        drawn = KnownLadder(cells).draw(rng, REPEATS).curves
+        self._tried = rng.permutation(DEPTHS * WIDTHS)[:TRIALS]
+        self._fits = [list(fits) for fits in drawn.values()]
+        self._whole = self._sides(self._fits)
+
+    def count(self, rule: SettledConfig | None) -> _Count:
+        """Compare the sides that fits under `rule` give with the true ones, and with those of whole fits."""
+        fits = self._fits if rule is None else [[end_early(fit, rule) for fit in cell] for cell in self._fits]
+        mean = self._whole if rule is None else self._sides(fits)
+        tried = [fit for cell in self._tried for fit in fits[cell]]
+        return _Count(
+            right=int(((mean > 0) == self.overfit).sum()),
+            same=int(((mean > 0) == (self._whole > 0)).sum()),
+            crossing=_shift(mean, self.rises - math.log1p(MARGIN)),
+            saved=1 - sum(fit.epochs for fit in tried) / (len(tried) * self._epochs),
+        )
+
+    def _sides(self, fits: Sequence[Sequence[Curves]]) -> NDArray[np.float64]:
+        told = [Observation(int(cell), margins_of(fits[cell], epochs=self._epochs)) for cell in self._tried]
+        return estimate_frontier(self._grid, told, config=FrontierConfig(overlap=_OVERLAP)).posterior.mean
+
+
+def _shift(mean: NDArray[np.float64], true: NDArray[np.float64]) -> float:
+    """How far the estimated frontier lies beyond the true one, in cells, averaged over columns that both cross."""
+    shifts = []
+    for row, truth in zip(mean.reshape(DEPTHS, WIDTHS), true.reshape(DEPTHS, WIDTHS), strict=True):
+        places = [_crossing(values) for values in (row, truth)]
+        if None not in places:
+            shifts.append(places[0] - places[1])  # type: ignore[operator]
+    return float(np.mean(shifts)) if shifts else math.nan
+
+
+def _crossing(values: NDArray[np.float64]) -> float | None:
+    over = values > 0
+    before = np.flatnonzero(~over[:-1] & over[1:])
+    if not len(before):
+        return None
+    first = int(before[0])
+    return first + float(values[first] / (values[first] - values[first + 1]))
