@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from epochs_saved_truth import MARGIN, end_early, margins_of
-from known_truth import KnownLadder, KnownRung, Noise, Spread
+from known_truth import CHANCE, DESCENT_POWER, Noise, descent_shape, draw_training, rise_shape
 from numpy.typing import NDArray
 
 from rfcx_lab.verdict import Curves
@@ -21,7 +21,9 @@ _OVERLAP = 1 / 3  # validation rows over training rows
 _STEEPNESS = (0.04, 0.12)  # log rise that a cell more along an axis brings
 _HIGHEST = 0.7  # log
 _NOISE = Noise(0.02, 0.2)  # about that of the ladders on record
-_SPREAD = Spread(rise=0.04)
+_POWERS = (0.4, 1.0)  # with which rises go on: those of the curves on record
+_DEPTH = 0.3  # log
+_SPREADS = (0.05, 0.25, 0.04)  # between repeats: of the level, of the logarithm of the onset, of the rise
 
 
 @dataclass(frozen=True)
@@ -69,15 +71,20 @@ class _Plane:
         beyond = (width - place) + tilt * depth
         self.rises = np.clip(math.log1p(MARGIN) + slope * beyond, 0, _HIGHEST)
         self.overfit = self.rises > math.log1p(MARGIN)
-        cells = tuple(
-            KnownRung(float(rise), onset=float(np.clip(12 - shift, 5, 18)), depth=0.3, epochs=epochs, spread=_SPREAD,
-                      noise=_NOISE)
-            for rise, shift in zip(self.rises, beyond, strict=True)
-        )  # fmt: skip
-        drawn = KnownLadder(cells).draw(rng, REPEATS).curves
         self._tried = rng.permutation(DEPTHS * WIDTHS)[:TRIALS]
-        self._fits = [list(fits) for fits in drawn.values()]
+        self._power = rng.uniform(*_POWERS)
+        self._fits = [[self._draw(rng, *cell, repeat=r) for r in range(REPEATS)] for cell in zip(self.rises, beyond)]
         self._whole = self._sides(self._fits)
+
+    def _draw(self, rng: np.random.Generator, rise: float, beyond: float, *, repeat: int) -> Curves:
+        """One fit: the further beyond the frontier, the earlier it turns."""
+        level, onset, more = rng.normal(size=3) * _SPREADS
+        at = np.array([float(np.clip((12 - beyond) * np.exp(onset), 4, 0.7 * self._epochs))])
+        trend = CHANCE - _DEPTH + level + _DEPTH * descent_shape(at, self._epochs, power=DESCENT_POWER)[0]
+        trend = trend + (rise + more) * rise_shape(at, self._epochs, power=self._power)[0]
+        val = np.exp(trend + _NOISE.draw(rng, self._epochs))
+        train = draw_training(rng, epochs=self._epochs, noise=_NOISE)
+        return Curves(tuple(train), tuple(val), None, None, repeat=repeat)
 
     def count(self, rule: SettledConfig | None) -> _Count:
         """Compare the sides that fits under `rule` give with the true ones, and with those of whole fits."""

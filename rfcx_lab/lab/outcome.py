@@ -58,7 +58,7 @@ def judge_architecture(
 
     A repeat's margin is the log of the rise of its smoothed validation loss from the minimum of the other repeats' mean
     to the end, as a ladder measures it, less the log of the rise that is no overfitting yet: above 0 it overfits.
-    Of a fit that was ended early, it is a lower bound, on the same side.
+    Of a fit that ended early the end is projected: see `judge_rung`.
 
     Raises:
         LabError: a loss is not above 0.

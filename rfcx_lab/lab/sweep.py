@@ -133,7 +133,7 @@ class Sweep:
         rise, trained = "rise", ""
         if any(each.settled for each in curves):
             budget = self._config.training.epochs * len(curves)
-            rise, trained = "rise at least", f"; {sum(each.epochs for each in curves)} of {budget} epochs"
+            rise, trained = "projected rise", f"; {sum(each.epochs for each in curves)} of {budget} epochs"
         found = "failed" if not outcome.margins else f"{rise} {notes['rise']:+.1%}, best loss {outcome.value:.3f}"
         say(f"{asked.rung.name}: {found} ({_count(outcome.summary.statuses)}{trained})")
 
