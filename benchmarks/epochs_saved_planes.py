@@ -73,7 +73,9 @@ class _Plane:
         self.overfit = self.rises > math.log1p(MARGIN)
         self._tried = rng.permutation(DEPTHS * WIDTHS)[:TRIALS]
         self._power = rng.uniform(*_POWERS)
-        self._fits = [[self._draw(rng, *cell, repeat=r) for r in range(REPEATS)] for cell in zip(self.rises, beyond)]
+        self._fits = [
+            [self._draw(rng, *cell, repeat=r) for r in range(REPEATS)] for cell in zip(self.rises, beyond, strict=True)
+        ]
         self._whole = self._sides(self._fits)
 
     def _draw(self, rng: np.random.Generator, rise: float, beyond: float, *, repeat: int) -> Curves:

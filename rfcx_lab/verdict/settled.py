@@ -1,7 +1,7 @@
 """Whether the verdict on a fit is settled: training on would hardly change its status or its best loss.
 
-For a search, which asks of a fit on which side of the margin it ends. The price of ending it there is that its last loss
-is not seen: the rise is known from below only (right-censored), and `rungs.judge_rung` projects it.
+For a search, which asks of a fit on which side of the margin it ends. The price of ending it there is that its last
+loss is not seen: the rise is known from below only (right-censored), and `rungs.judge_rung` projects it.
 """
 
 from __future__ import annotations
