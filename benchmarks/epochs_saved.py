@@ -145,7 +145,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print_table(*compare_planes(rules, count=chosen.planes, epochs=chosen.epochs, seed=chosen.seed))
     files = chosen.curves or ([] if chosen.families or chosen.planes else [DEFAULT])
     for path in files:
-        record, name = read_record(path), path.parent.name
+        record, name = read_record(path), "/".join(path.parent.parts[-2:])
         if chosen.rules:
             print(f"\n## {name}")
             made = [(rule, cut_ladder(record, rule)) for rule in rules]
@@ -165,12 +165,20 @@ def show_families(rules: Sequence[SettledConfig], *, per_family: int, epochs: in
     made = [cut_families(rule, per_family=per_family, epochs=epochs, seed=seed) for rule in rules]
     print(f"\n## {len(made[0])} simulated curves of {epochs} epochs")
     if len(rules) > 1:
-        pooled = [[f"{rule.after}, {rule.clearance:g}", *row(cuts)] for rule, cuts in zip(rules, made, strict=True)]
-        print_table(("after, clearance", *_HEAD), pooled)
+        print("All but double descents, which no rule can foresee, and how many of those are ended.")
+        pooled = [_pooled_row(rule, cuts) for rule, cuts in zip(rules, made, strict=True)]
+        print_table(("after, clearance", *_HEAD, "double descents ended"), pooled)
         return
     families = list(dict.fromkeys(cut.rung for cut in made[0]))
     rows = [[family, *row([cut for cut in made[0] if cut.rung == family])] for family in families]
     print_table(("family", *_HEAD), [*rows, ["all", *row(made[0])]])
+
+
+def _pooled_row(rule: SettledConfig, cuts: Sequence[Cut]) -> list[str]:
+    unforeseen = [cut for cut in cuts if cut.rung == "double descent"]
+    others = [cut for cut in cuts if cut.rung != "double descent"]
+    ended = f"{sum(cut.ended for cut in unforeseen)} of {len(unforeseen)}"
+    return [f"{rule.after}, {rule.clearance:g}", *row(others), ended]
 
 
 if __name__ == "__main__":
