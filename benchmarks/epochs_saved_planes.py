@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from epochs_saved_truth import MARGIN, end_early, margins_of
@@ -42,7 +42,10 @@ def compare_planes(
     """A table: how often a cell's side is right, with whole fits and by every rule. 13 of 24 cells are tried."""
     planes = [_Plane(seed + number, epochs=epochs) for number in range(count)]
     rows = [_row("whole fits", [plane.count(None) for plane in planes])]
-    rows += [_row(f"{rule.after}, {rule.clearance:g}", [plane.count(rule) for plane in planes]) for rule in rules]
+    for rule in rules:
+        rows.append(_row(f"{rule.after}, {rule.clearance:g}", [plane.count(rule) for plane in planes]))
+        stood = [plane.count(rule, projected=False) for plane in planes]
+        rows.append(_row(f"{rule.after}, {rule.clearance:g}, carried on as it stood", stood))
     return ("after, clearance", "cells on the true side", "on the side of whole fits", "frontier off by", "saved"), rows
 
 
@@ -88,10 +91,11 @@ class _Plane:
         train = draw_training(rng, epochs=self._epochs, noise=_NOISE)
         return Curves(tuple(train), tuple(val), None, None, repeat=repeat)
 
-    def count(self, rule: SettledConfig | None) -> _Count:
+    def count(self, rule: SettledConfig | None, *, projected: bool = True) -> _Count:
         """Compare the sides that fits under `rule` give with the true ones, and with those of whole fits."""
         fits = self._fits if rule is None else [[end_early(fit, rule) for fit in cell] for cell in self._fits]
-        mean = self._whole if rule is None else self._sides(fits)
+        told = fits if projected else [[_carry_on(fit, self._epochs) for fit in cell] for cell in fits]
+        mean = self._whole if rule is None else self._sides(told)
         tried = [fit for cell in self._tried for fit in fits[cell]]
         return _Count(
             right=int(((mean > 0) == self.overfit).sum()),
@@ -103,6 +107,13 @@ class _Plane:
     def _sides(self, fits: Sequence[Sequence[Curves]]) -> NDArray[np.float64]:
         told = [Observation(int(cell), margins_of(fits[cell], epochs=self._epochs)) for cell in self._tried]
         return estimate_frontier(self._grid, told, config=FrontierConfig(overlap=_OVERLAP)).posterior.mean
+
+
+def _carry_on(curves: Curves, epochs: int) -> Curves:
+    """A curve of full length that stands still where the fit has ended."""
+    left = epochs - curves.epochs
+    train, val = (series + left * (float(np.mean(series[-3:])),) for series in (curves.train_loss, curves.val_loss))
+    return replace(curves, train_loss=train, val_loss=val, settled=False)
 
 
 def _shift(mean: NDArray[np.float64], true: NDArray[np.float64]) -> float:
