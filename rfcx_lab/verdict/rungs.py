@@ -29,7 +29,7 @@ from rfcx_lab.verdict.smoothing import Series, smooth, smoothing_window
 CAPACITY = "capacity"
 REMEDY = "remedy"
 # A settled fit rises on with this power of the epochs since its minimum; rises on record go with .4 to 1. Carried on
-# as it stood instead, it moves the frontier by half a cell: benchmarks/epochs_saved.md.
+# as it stood instead, it moves the frontier towards larger models: benchmarks/epochs_saved.md.
 _PACE = 0.5
 
 
