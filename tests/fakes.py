@@ -26,14 +26,14 @@ RISES = "FAKE_RISES"
 _QUIET = 0.2  # share of the noise that a rung keeps whose rise is planted
 
 
-def fake_fit(rung, *, train, validation, classes, training, seed, on_epoch, scaling=None) -> Fit:
+def fake_fit(rung, *, train, validation, classes, training, seed, on_epoch, settled=None, scaling=None) -> Fit:
     """Rungs with a dense layer overfit from epoch TRUE_ONSET; the others don't, unless RISES says so."""
     _note(f"{rung.name} {seed}")
     noise = np.random.default_rng([seed, len(rung.name)]).normal(0, 0.01, (training.epochs, 2))
     rise = planted_rise(rung.name, seed)
     if rise is not None:
         noise *= _QUIET
-    fit = Fit()
+    fit, monitor = Fit(), settled.follow(training.epochs) if settled else None
     for number in range(1, training.epochs + 1):
         time.sleep(float(os.environ.get(SECONDS_PER_EPOCH, "0")))
         train_loss = 2.0 * math.exp(-number / 6) + 0.2
@@ -46,11 +46,14 @@ def fake_fit(rung, *, train, validation, classes, training, seed, on_epoch, scal
         epoch = Epoch(train_loss, val_loss, train_accuracy=0.9, val_accuracy=0.6)
         fit.epochs.append(epoch)
         on_epoch(number, epoch)
+        if monitor is not None and monitor.update(train_loss, val_loss):
+            fit.settled = True
+            break
     fit.best_epoch = 1 + int(np.argmin([epoch.val_loss for epoch in fit.epochs]))
     return fit
 
 
-def fit_with_frontier(rung, *, train, validation, classes, training, seed, on_epoch) -> Fit:
+def fit_with_frontier(rung, *, train, validation, classes, training, seed, on_epoch, settled=None) -> Fit:
     """The wider and the deeper, the more a rung overfits: from LSTM 26 without a dense layer, LSTM 6.5 with three.
 
     Without STREAMED it streams no epoch: MLflow is given its curve at once, which takes a tenth of the time.
@@ -60,7 +63,7 @@ def fit_with_frontier(rung, *, train, validation, classes, training, seed, on_ep
     noise = np.random.default_rng([seed, rung.lstm[0], len(rung.dense)]).normal(0, 0.01, (training.epochs, 2))
     slope = np.random.default_rng([seed, rung.lstm[0], len(rung.dense), 1]).normal(0, 0.15)
     rise = max(0.0, 0.05 * (beyond + 1 + slope))  # at the margin, 0.05, where `beyond` is 0
-    fit = Fit()
+    fit, monitor = Fit(), settled.follow(training.epochs) if settled else None
     for number in range(1, training.epochs + 1):
         time.sleep(float(os.environ.get(SECONDS_PER_EPOCH, "0")))
         after = max(0, number - TRUE_ONSET) / (training.epochs - TRUE_ONSET)
@@ -72,6 +75,9 @@ def fit_with_frontier(rung, *, train, validation, classes, training, seed, on_ep
             on_epoch(number, fit.epochs[-1])
         while number == HALFWAY and GATE in os.environ and not Path(os.environ[GATE]).exists():
             time.sleep(0.01)
+        if monitor is not None and monitor.update(train_loss, val_loss):
+            fit.settled = True
+            break
     fit.best_epoch = 1 + int(np.argmin([epoch.val_loss for epoch in fit.epochs]))
     return fit
 

@@ -13,7 +13,9 @@ import pytest
 from tests.conftest import ROOT
 
 PACKAGE = ROOT / "rfcx_lab"
-COMMON = {"__version__", "config", "ladder_config", "console", "errors", "files", "interrupt", "server"}
+COMMON = {
+    "__version__", "config", "ladder_config", "sweep_config", "console", "errors", "files", "interrupt", "server",
+}  # fmt: skip
 MAY_IMPORT = {
     "data": set(),
     "verdict": set(),
@@ -35,7 +37,8 @@ OWNERS = {
     "jinja2": {"report"},
     "matplotlib": {"report"},
     "optuna": {
-        f"lab/{name}.py" for name in ("artifacts", "claims", "dashboard", "sampler", "search", "trial_store", "trials")
+        f"lab/{name}.py"
+        for name in ("artifacts", "asked", "claims", "dashboard", "sampler", "search", "trial_store", "trials")
     },
     "optuna_dashboard": {"lab/dashboard.py"},
     "PIL": {"report"},

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from itertools import pairwise
 
-from rfcx_lab.config import AxisConfig, RungConfig, SpaceConfig, SweepConfig
+from rfcx_lab.config import RungConfig
 from rfcx_lab.errors import LabError
 from rfcx_lab.lab.space import Architecture, Axis, Number, Space
+from rfcx_lab.sweep_config import AxisConfig, SpaceConfig, SweepConfig
 
 AXES = tuple(f.name for f in fields(SpaceConfig))
 CAPACITY_AXES = ("lstm_layers", "dense_layers", "lstm_width", "dense_width")

@@ -25,6 +25,7 @@ from rfcx_lab.files import whole_file, whole_folder
 from rfcx_lab.model.backend import versions
 from rfcx_lab.model.fit import Fit
 from rfcx_lab.verdict.curves import Curves
+from rfcx_lab.verdict.settled import SettledRule
 
 SCHEMA = 2  # raised when the same spec would give another curve
 
@@ -41,10 +42,19 @@ class FitSpec:
     classes: int
     time_major: bool
     training: TrainingConfig
+    settled: SettledRule | None = None  # when it may end before its budget; None: never
+
+    @property
+    def whole(self) -> FitSpec:
+        """The same fit, trained to its budget whatever its curve."""
+        return replace(self, settled=None)
 
     @property
     def key(self) -> str:
-        """16 hex digits over data, features, split, seed, architecture, training and library versions."""
+        """16 hex digits over data, features, split, seed, architecture, training and library versions.
+
+        What a fit is that may end before its budget hangs on the rule by which it does; so it is another one.
+        """
         rung = signature(replace(self.rung, name=MISSING, role="capacity"))  # a name changes no curve
         identity = {
             "schema": SCHEMA,
@@ -57,10 +67,15 @@ class FitSpec:
             "rung": rung,
             "training": signature(self.training),
             "versions": versions(),
+            **({} if self.settled is None else {"settled": _identify(self.settled)}),  # what is whole keeps its key
         }
         if not self.time_major:
             identity["scaled"] = "by coefficient"  # before, by frame, which is what is last where axes are turned
         return hashlib.blake2b(json.dumps(identity, sort_keys=True).encode(), digest_size=8).hexdigest()
+
+
+def _identify(rule: SettledRule) -> dict[str, Any]:
+    return {"margin": rule.margin, **asdict(rule.config), "onset": signature(rule.onset)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,35 +93,55 @@ class FitStore:
     def __init__(self, root: Path) -> None:
         self._root = root
 
+    def find(self, spec: FitSpec) -> str | None:
+        """The key of the finished fit that serves `spec`; None where there is none.
+
+        A whole one serves whoever would have been content with less; one that ended before its budget serves no other
+        rule, and never whoever wants it whole.
+        """
+        serving = self.serving(spec)
+        return None if serving is None else serving.key
+
+    def serving(self, spec: FitSpec) -> FitSpec | None:
+        """`spec`, or the same fit as a whole one: whichever has the record that `find` tells of."""
+        return next((each for each in (spec.whole, spec) if self.has(each.key)), None)
+
     def has(self, key: str) -> bool:
         """Whether the fit is finished (a fit whose loss diverged is), and its record whole."""
         return self._path(key).is_file() and _is_whole(self._path(key))
 
-    def damage(self, key: str) -> Path | None:
+    def damage(self, spec: FitSpec) -> Path | None:
         """The record of a fit that can't be read, as after a power cut, if it is there: the fit counts as missing."""
-        path = self._path(key)
-        return path if path.is_file() and not _is_whole(path) else None
+        paths = (self._path(key) for key in (spec.whole.key, spec.key))
+        return next((path for path in paths if path.is_file() and not _is_whole(path)), None)
 
-    def write(self, spec: FitSpec, fit: Fit) -> None:
-        """Keep a finished fit: whole, or not at all."""
+    def write(self, spec: FitSpec, fit: Fit) -> str:
+        """Keep a finished fit: whole, or not at all; returns the key that it is kept under.
+
+        One that might have ended before its budget and did not is the whole one.
+        """
+        key = spec.key if fit.settled else spec.whole.key
         record = {
-            "key": spec.key,
+            "key": key,
             "rung": asdict(spec.rung),
             "seed": spec.seed,
             "failure": fit.failure,
             "best_epoch": fit.best_epoch,
+            "epochs": len(fit.epochs),
+            "budget": spec.training.epochs,
             "curves": curves_of(spec, fit).to_dict(),
         }
-        if not self.has(spec.key):  # a folder without its record is no fit
-            shutil.rmtree(self._root / spec.key, ignore_errors=True)
-        with whole_folder(self._root / spec.key) as folder:
+        if not self.has(key):  # a folder without its record is no fit
+            shutil.rmtree(self._root / key, ignore_errors=True)
+        with whole_folder(self._root / key) as folder:
             (folder / "fit.json").write_text(json.dumps(record, indent=1, allow_nan=False))
             if fit.best_model is not None:
                 self._model(folder).write_bytes(fit.best_model)
+        return key
 
     def read_curves(self, spec: FitSpec) -> Curves:
         """The curves of a finished fit, under the repeat that `spec` gives it."""
-        record = self._record(spec.key)
+        record = self._record(self.find(spec) or spec.key)
         return _curves(record, repeat=spec.split.repeat)
 
     def best_epoch(self, key: str) -> int | None:
@@ -177,4 +212,5 @@ def curves_of(spec: FitSpec, fit: Fit) -> Curves:
         val_accuracy=tuple(e.val_accuracy for e in fit.epochs),
         repeat=spec.split.repeat,
         failure=fit.failure,
+        settled=fit.settled,
     )

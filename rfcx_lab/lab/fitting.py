@@ -61,7 +61,7 @@ class Fitter:
                 if not self._is_missing(spec):
                     there.append(spec)
                     continue
-                if damaged := self._store.damage(spec.key):
+                if damaged := self._store.damage(spec):
                     say(f"{damaged} is damaged: that fit counts as missing, and is made again.", style="yellow")
                 run_id = ""
                 with forgiving():
@@ -87,7 +87,7 @@ class Fitter:
         self._view.close_fit(spec, curves, find_onset(curves.train_loss, curves.val_loss, self._config.onset))
 
     def _is_missing(self, spec: FitSpec) -> bool:
-        return spec.key not in self._failures and not self._store.has(spec.key)
+        return spec.key not in self._failures and self._store.find(spec) is None
 
     def _take(self, spec: FitSpec, result: str | Failure) -> Curves:
         if isinstance(result, Failure):

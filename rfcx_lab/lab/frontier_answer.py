@@ -14,8 +14,8 @@ from typing import Any
 from rfcx_lab import __version__
 from rfcx_lab.errors import hide_password
 from rfcx_lab.lab.answer import LIBRARIES, describe_data
+from rfcx_lab.lab.asked import Told
 from rfcx_lab.lab.outcome import Outcome, judge_architecture
-from rfcx_lab.lab.search import Told
 from rfcx_lab.lab.space import Architecture, Number, Space
 from rfcx_lab.lab.sweep_plan import SweepPlan
 from rfcx_lab.model.backend import versions as model_versions
@@ -40,13 +40,14 @@ def build_frontier_answer(
     outcomes: Mapping[int, Outcome],
     frontier: Frontier,
     *,
+    curves: Sequence[Curves],
     choice: Mapping[str, Any],
     test: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """The whole document, checked against its JSON Schema.
 
-    `outcomes` are those of `judge_cells`, `choice` is what `choose_architectures` says of them, and `test` what the
-    recommended one does on the test part.
+    `outcomes` are those of `judge_cells`, `curves` those of every fit, `choice` is what `choose_architectures` says,
+    and `test` what the recommended one does on the test part.
     """
     config, space = plan.config, plan.space
     document = {
@@ -75,6 +76,7 @@ def build_frontier_answer(
             "n_trials": config.sweep.n_trials,
             "repeats": config.sweep.repeats,
             "at_once": config.sweep.at_once,
+            "epochs": _count_epochs(curves, budget=config.training.epochs),
         },
         "audit": plan.study.audit.to_dict(),
         "data": describe_data(plan.study.clips),
@@ -98,6 +100,16 @@ def check_frontier_answer(document: dict[str, Any]) -> None:
 
     schema = json.loads((files("rfcx_lab.verdict") / "frontier.schema.json").read_text())
     jsonschema.validate(document, schema)
+
+
+def _count_epochs(curves: Sequence[Curves], *, budget: int) -> dict[str, int]:
+    """Those of all fits, wherever they were trained, next to what they would be had none ended early."""
+    return {
+        "trained": sum(each.epochs for each in curves),
+        "budget": budget * len(curves),
+        "fits": len(curves),
+        "ended_early": sum(each.settled for each in curves),
+    }
 
 
 def _judge(plan: SweepPlan, curves: Sequence[Curves], *, cell: int, index: int) -> Outcome:

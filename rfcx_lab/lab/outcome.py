@@ -50,6 +50,8 @@ class Outcome:
         if self.margins:
             notes["rise"] = round(math.exp(self._mean + self.threshold) - 1, 4)
             notes["margin"] = round(self._mean, 4)
+        if early := sum(fit.curves.settled for fit in self.judged.fits.values()):
+            notes["ended_early"] = early
         if self.failure is not None:
             notes["reason"] = self.failure
         elif not self.learnt:
@@ -67,8 +69,9 @@ def judge_architecture(
     """Judge the fits of one architecture.
 
     A repeat's margin is the log of the rise of its smoothed validation loss from the minimum of the other repeats' mean
-    to the end, as a ladder measures it, less the log of the rise that is no overfitting yet: above 0 it overfits. Of an
-    architecture that has learnt nothing a rise says nothing (`JudgedRung.learnt`): it has no margin.
+    to the end, as a ladder measures it, less the log of the rise that is no overfitting yet: above 0 it overfits. Of a
+    fit that ended early the end is projected: see `judge_rung`. Of an architecture that has learnt nothing a rise says
+    nothing (`JudgedRung.learnt`): it has no margin.
 
     Raises:
         LabError: a loss is not above 0.

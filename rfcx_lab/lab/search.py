@@ -8,7 +8,6 @@ interrupted search asks for the same trials as an undisturbed one. While a datab
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,8 +15,9 @@ import numpy as np
 import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from rfcx_lab.config import RungConfig, SweepConfig
+from rfcx_lab.config import RungConfig
 from rfcx_lab.console import say
+from rfcx_lab.lab.asked import Asked, Told
 from rfcx_lab.lab.claims import Claims
 from rfcx_lab.lab.dashboard import name_value, note_trial, show_curves, show_frontier
 from rfcx_lab.lab.database import outlast
@@ -25,7 +25,6 @@ from rfcx_lab.lab.sampler import is_done, make_sampler
 from rfcx_lab.lab.space import Space
 from rfcx_lab.lab.trials import (
     FAILURE,
-    NOTHING_LEARNT,
     count_trials,
     estimate_study,
     give_back,
@@ -36,39 +35,13 @@ from rfcx_lab.lab.trials import (
     tell_nothing_learnt,
     visit,
 )
+from rfcx_lab.sweep_config import SweepConfig
 from rfcx_lab.verdict import Curves
 from rfcx_lab.verdict.frontier import Frontier, FrontierConfig
 
 R = TypeVar("R")
 
 _REPEATS, _SAMPLER_SEED = "repeats", 3  # a user attribute; a stream of the study's seed, beside splits and fits
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A trial to be fitted, or one that has been told."""
-
-    number: int
-    cell: int  # of the space
-    rung: RungConfig  # named after trial and architecture
-    repeats: tuple[int, ...]
-    trial: Trial | FrozenTrial
-
-
-@dataclass(frozen=True)
-class Told:
-    """A trial as it stands in the study at the end."""
-
-    number: int
-    state: str  # "complete" or "failed"
-    architecture: Mapping[str, int | float]
-    value: float | None
-    notes: Mapping[str, Any]  # the trial's user attributes
-
-    @property
-    def learnt(self) -> bool:
-        """Whether it has a margin, or has failed."""
-        return NOTHING_LEARNT not in self.notes
 
 
 class Search:
@@ -227,13 +200,7 @@ class Search:
     def trials(self) -> list[Told]:
         """The same as they stand in the study."""
         return [
-            Told(
-                number=asked.number,
-                state="complete" if asked.trial.state == TrialState.COMPLETE else "failed",
-                architecture=self.space.cells[asked.cell],
-                value=asked.trial.value if asked.trial.state == TrialState.COMPLETE else None,
-                notes=asked.trial.user_attrs,
-            )
+            Told.read(asked.trial, self.space.cells[asked.cell])
             for asked in self.finished()
             if isinstance(asked.trial, FrozenTrial)
         ]

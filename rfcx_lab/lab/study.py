@@ -58,7 +58,7 @@ class Layout:
     def missing(self) -> list[FitSpec]:
         """Fits that no run has finished yet."""
         store = FitStore(self.store)
-        return [spec for spec in self.fits if not store.has(spec.key)]
+        return [spec for spec in self.fits if store.find(spec) is None]
 
 
 @dataclass(frozen=True)

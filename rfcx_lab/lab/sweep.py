@@ -1,52 +1,35 @@
-"""The sweep from end to end: prepare, ask, fit, tell, say where the frontier runs, put on record."""
+"""The sweep from end to end: prepare, ask, fit, tell; what it comes to is put on record by `conclusion`."""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from rfcx_lab.config import Config
 from rfcx_lab.console import say
 from rfcx_lab.errors import LabError
 from rfcx_lab.files import full_disk_said
 from rfcx_lab.lab.artifacts import artifact_folder
+from rfcx_lab.lab.asked import Asked
 from rfcx_lab.lab.claims import Claims, name_driver
+from rfcx_lab.lab.conclusion import Conclusion, Swept, judge_trial
 from rfcx_lab.lab.engine import Engine, open_engine
 from rfcx_lab.lab.estimate import Cost
 from rfcx_lab.lab.fits import FitSpec
 from rfcx_lab.lab.fitting import Fitter
-from rfcx_lab.lab.frontier_answer import build_frontier_answer, choose_architectures, judge_cells
-from rfcx_lab.lab.outage import await_server
-from rfcx_lab.lab.outcome import Outcome, judge_architecture
-from rfcx_lab.lab.pages import write_sweep_page
-from rfcx_lab.lab.predict import Measured, measure_rung
-from rfcx_lab.lab.search import Asked, Search
-from rfcx_lab.lab.space import Architecture
+from rfcx_lab.lab.search import Search
 from rfcx_lab.lab.sweep_plan import SweepPlan, plan_sweep
 from rfcx_lab.lab.tracking_store import forgiving
 from rfcx_lab.lab.trial_store import SHARED, check_storage, held, open_study
-from rfcx_lab.lab.trials import noted_curves
-from rfcx_lab.lab.upkeep import alone_on, clear_leftovers, write_circumstances
+from rfcx_lab.lab.upkeep import alone_on, clear_leftovers
 from rfcx_lab.lab.view import StudyView
 from rfcx_lab.lab.work import FitFunction, warm_up
 from rfcx_lab.model.fit import fit_rung
-from rfcx_lab.report.files import write_frontier
 from rfcx_lab.report.trial_drawing import draw_trial
 from rfcx_lab.verdict import Curves, RungInfo
 
 _ANOTHER = f"wait for that run to end, or give this one a runs_dir of its own and both one database, {SHARED}"
-
-
-@dataclass(frozen=True)
-class Swept:
-    """A finished sweep: the whole document, and the files it was written to."""
-
-    document: dict[str, Any]
-    files: list[Path]
 
 
 def run_sweep(config: Config, output: Path, *, fit: FitFunction = fit_rung, command: Sequence[str] = ()) -> Swept:
@@ -90,9 +73,8 @@ def _run(plan: SweepPlan, engine: Engine, output: Path, fit: FitFunction, comman
         view = claims.do_alone(partial(StudyView, plan.study, config))  # one driver opens its run, and others find it
         try:
             fitter = Fitter(engine, view, config, store=plan.study.store, fit=fit)
-            sweep = Sweep(plan, search, fitter, view)
-            sweep.search()
-            return sweep.conclude(output, command)
+            Sweep(plan, search, fitter, view).search()
+            return Conclusion(plan, search, fitter, view).write(output, command)
         except BaseException as error:
             engine.close()  # while the study is ours: another driver must not meet our workers
             with forgiving():
@@ -127,86 +109,20 @@ class Sweep:
             for asked, some in zip(batch, fitted, strict=True):
                 self._tell(asked, some)
 
-    def conclude(self, output: Path, command: Sequence[str]) -> Swept:
-        """Say where the frontier runs by all trials, and put it on record."""
-        frontier = self._search.frontier()
-        if frontier is None:
-            raise LabError(self._say_nothing())
-        finished = self._search.finished()
-        fitted = [self._fitted(asked) for asked in finished]
-        curves: dict[int, list[Curves]] = defaultdict(list)  # by cell
-        for asked, some in zip(finished, fitted, strict=True):
-            curves[asked.cell] += some
-        outcomes = judge_cells(self._plan, curves)
-        choice = choose_architectures(self._plan.space, outcomes)
-        measured = self._measure(choice["recommended"]["values"], finished)
-        document = build_frontier_answer(
-            self._plan,
-            self._search.trials(),
-            outcomes,
-            frontier,
-            choice=choice,
-            test=measured.document if measured else None,
-        )
-        files = write_frontier(output, document, self._plan.study.clips.rejected)
-        self._search.show(document, figures=[path for path in files if path.suffix == ".png"])
-        chosen = choice["recommended"]["values"]
-        page = write_sweep_page(
-            output,
-            self._plan.study,
-            self._config,
-            document=document,
-            curves={asked.number: some for asked, some in zip(finished, fitted, strict=True)},
-            recommended=None if chosen is None else self._plan.rung(chosen),
-            measured=measured,
-            command=command,
-        )
-        files.append(page)
-        rungs = [asdict(self._judge(asked, some).summary) for asked, some in zip(finished, fitted, strict=True)]
-        circumstances = write_circumstances(self._config, output)
-        await_server(self._config.tracking.uri, patience=self._config.sweep.patience)
-
-        def show() -> None:
-            with forgiving():
-                self._view.refresh()
-                self._view.show_rungs([self._plan.info(asked.rung) for asked in finished])
-                for spec in (spec for asked in finished for spec in self._kept(asked)):
-                    self._fitter.show(spec)
-                shown = {**document, "rungs": rungs}
-                model = measured.model if measured else None
-                self._view.close(shown, files=[*files, *circumstances], model=model, command=command)
-
-        self._search.claims.do_alone(show)
-        return Swept(document, files)
-
-    def _measure(self, values: Architecture | None, finished: Sequence[Asked]) -> Measured | None:
-        """An architecture's fits, of all its trials, on the test part, as a ladder measures its recommended rung."""
-        if values is None:
-            return None
-        rung, cell = self._plan.rung(values), self._plan.space.find(values)
-        repeats = [repeat for asked in finished if asked.cell == cell for repeat in asked.repeats]
-        study = replace(self._plan.study, fits=self._plan.specs(rung, repeats))
-        return measure_rung(self._fitter.engine, study, rung.name, self._config)
-
-    def _say_nothing(self) -> str:
-        if not self._search.told:
-            return "No trial has two usable fits or more: there is nothing to tell a frontier by."
-        return (
-            f"Trained for {self._config.training.epochs} epochs, none of the architectures that were tried has learnt "
-            "anything that could be overfit: there is nothing to tell a frontier by. Check labels, features and "
-            "training.learning_rate, or train longer, with a greater training.epochs."
-        )
-
     def _tell(self, asked: Asked, curves: Sequence[Curves]) -> None:
-        outcome = self._judge(asked, curves)
+        outcome = judge_trial(self._plan, asked, curves)
         notes = outcome.notes
         run, link = self._place(asked)
         if run is not None:
             notes["mlflow_run"] = run
+        rise, trained = "rise", ""
+        if any(each.settled for each in curves):
+            budget = self._config.training.epochs * len(curves)
+            rise, trained = "projected rise", f"; {sum(each.epochs for each in curves)} of {budget} epochs"
         found = "failed" if outcome.learnt else "has learnt nothing"
         if outcome.margins:
-            found = f"rise {notes['rise']:+.1%}, best loss {outcome.value:.3f}"
-        found = f"{found} ({_count(outcome.summary.statuses)})"
+            found = f"{rise} {notes['rise']:+.1%}, best loss {outcome.value:.3f}"
+        found = f"{found} ({_count(outcome.summary.statuses)}{trained})"
         self._search.tell(
             asked,
             margins=outcome.margins,
@@ -227,26 +143,8 @@ class Sweep:
             run, link = self._view.open_rung(asked.rung.name), self._view.link_rung(asked.rung.name)
         return run, link
 
-    def _judge(self, asked: Asked, curves: Sequence[Curves]) -> Outcome:
-        return judge_architecture(
-            curves,
-            self._plan.info(asked.rung),
-            index=asked.number,
-            validation_fraction=self._plan.study.validation_fraction,
-            config=self._config,
-        )
-
     def _specs(self, asked: Asked) -> list[FitSpec]:
         return self._plan.specs(asked.rung, asked.repeats)
-
-    def _kept(self, asked: Asked) -> list[FitSpec]:
-        """A told trial's fits, as far as they are still there: what it was told stands in the study."""
-        return [spec for spec in self._specs(asked) if not self._fitter.missing([spec])]
-
-    def _fitted(self, asked: Asked) -> list[Curves]:
-        """A told trial's curves: of its fits, or, where another driver has these, as it has noted them."""
-        own = [self._fitter.curves(spec) for spec in self._kept(asked)]
-        return own if len(own) == len(asked.repeats) else noted_curves(asked.trial) or own
 
     def _show(self, some: Sequence[Asked]) -> None:
         """Have MLflow show a run for each; another driver may have opened that of a trial which is taken up."""

@@ -22,6 +22,7 @@ from rfcx_lab.model.backend import versions
 from rfcx_lab.model.rung import trainable_parameters
 from rfcx_lab.verdict import RungInfo
 from rfcx_lab.verdict.rungs import CAPACITY
+from rfcx_lab.verdict.settled import SettledRule
 
 _LATER = ("padding", "mel_rate", "row_seed", "scaling", "train_loss", "keep")
 
@@ -95,10 +96,17 @@ def plan_sweep(config: Config, *, mapper: Mapper = map) -> SweepPlan:
         config=config,
         space=space,
         study=replace(study, key=key, rungs=[], fits=[]),
-        template=template,
+        template=replace(template, settled=settled_rule(config)),
         input_shape=shape,
         identity=identity,
     )
+
+
+def settled_rule(config: Config) -> SettledRule | None:
+    """When a fit of the sweep may end before its budget; None: never."""
+    if not config.sweep.end_settled:
+        return None
+    return SettledRule(margin=config.ladder.margin, config=config.sweep.settled, onset=config.onset)
 
 
 def identify(config: Config, study: Study) -> dict[str, Any]:
@@ -108,6 +116,7 @@ def identify(config: Config, study: Study) -> dict[str, Any]:
             "space": {name: list(axis_values(getattr(config.sweep.space, name), name)) for name in AXES},
             "along": config.sweep.along,
             "repeats": config.sweep.repeats,
+            **({"settled": asdict(config.sweep.settled)} if config.sweep.end_settled else {}),
         },
         "data": {"fingerprint": study.clips.fingerprint, "rows": len(study.clips.table)},
         "window": _stated(config.window),

@@ -84,14 +84,17 @@ class StudyView:
         """Complete the fit's curve, summary and status, and draw its losses and accuracies in one picture."""
         run = self.open_fit(spec)
         self._specs[spec.rung.name, spec.split.repeat] = spec
+        key = spec.key if curves.settled else spec.whole.key
+        early = {} if spec.settled is None else {"ended_early": str(curves.settled).lower(), "run_key": key}
         self._tracker.finish(
             _node(spec),
             status="FAILED" if curves.failure else "FINISHED",
-            metrics=fit_metrics(curves, verdict),
+            metrics=fit_metrics(curves, verdict) | ({"epochs": curves.epochs} if early else {}),
             tags={
                 "status": "failed" if curves.failure else verdict.status,
                 "reason": curves.failure or verdict.reason,
                 NOTE: fit_note(verdict, failure=curves.failure, figure=artifact_address(run, _PICTURE)),
+                **early,
             },
             params={"repeat": spec.split.repeat, "seed": spec.seed, **architecture(spec.rung)},
             curves=curves,

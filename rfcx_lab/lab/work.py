@@ -39,9 +39,10 @@ def warm_up(fit: FitFunction) -> None:
 
 
 def train(job: Job) -> str:
-    """Train the fit, stream its curve, and keep it; returns its key."""
+    """Train the fit, stream its curve, and keep it; returns the key of its record."""
     spec, store = job.spec, FitStore(job.store)
-    if not store.has(spec.key):  # a second driver may have been faster
+    key = store.find(spec)  # a second driver may have been faster
+    if key is None:
         fit = job.fit(
             spec.rung,
             train=_part(spec, spec.split.train),
@@ -50,10 +51,11 @@ def train(job: Job) -> str:
             training=spec.training,
             seed=spec.seed,
             on_epoch=CurveStream(uri=job.tracking_uri, run_id=job.run_id),
+            settled=spec.settled,
             **_scaling(spec),
         )
-        store.write(spec, fit)
-    return spec.key
+        key = store.write(spec, fit)
+    return key
 
 
 def measure(job: Job, part: str = "test") -> HeldOut:

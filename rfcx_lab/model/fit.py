@@ -21,6 +21,7 @@ from rfcx_lab.model.backend import start_keras
 from rfcx_lab.model.compiled import compiled_model
 from rfcx_lab.model.rung import build_model
 from rfcx_lab.model.scaling import Scaling, fit_scaling, normalise
+from rfcx_lab.verdict.settled import SettledMonitor, SettledRule
 
 if TYPE_CHECKING:
     import keras
@@ -59,6 +60,7 @@ class Fit:
     best_epoch: int | None = None  # 1-based: whose model is kept, that of the lowest validation loss
     best_model: bytes | None = None  # a .keras file
     failure: str | None = None
+    settled: bool = False  # it ended before its budget, since its verdict was settled
 
 
 def fit_rung(
@@ -70,20 +72,23 @@ def fit_rung(
     training: TrainingConfig,
     seed: int,
     on_epoch: OnEpoch = lambda number, epoch: None,
+    settled: SettledRule | None = None,
     scaling: Scaling | None = None,
 ) -> Fit:
     """Fit `rung` on `train` for `training.epochs` epochs; `on_epoch(number, epoch)` hears of each (1-based).
 
     Windows are normalised by `scaling`, or else coefficient by coefficient as `train` says.
 
-    The same arguments on the same machine give the same numbers, bit for bit. A loss that is no longer finite ends
-    the fit, with its `failure` said.
+    The same arguments on the same machine give the same numbers, bit for bit. By a rule of when it is
+    `settled` the fit ends there, and its epochs are the first ones of the whole fit. A loss that is no longer finite
+    ends it too, with its `failure` said.
     """
     start_keras()
     shape = train.windows.shape[1:]
     scaling = scaling or fit_scaling(train.windows)
     train, validation = _normalised(train, scaling), _normalised(validation, scaling)
-    watch = _watch(train, validation, on_epoch, training)
+    follow = settled.follow(training.epochs) if settled else None
+    watch = _watch(train, validation, on_epoch, training, follow)
     with compiled_model(
         rung,
         input_shape=shape,
@@ -142,11 +147,13 @@ def _normalised(part: Part, scaling: Scaling) -> Part:
     return Part(normalise(part.windows, scaling), part.labels)
 
 
-def _watch(train: Part, validation: Part, on_epoch: OnEpoch, training: TrainingConfig):  # type: ignore[no-untyped-def]
+def _watch(  # type: ignore[no-untyped-def]
+    train: Part, validation: Part, on_epoch: OnEpoch, training: TrainingConfig, settled: SettledMonitor | None
+):
     import keras
 
     class Watch(keras.callbacks.Callback):
-        """Measures, remembers the best weights, and ends a fit whose loss is no longer finite."""
+        """Measures, remembers the best weights, and ends a fit that is settled, or whose loss is no longer finite."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -170,6 +177,9 @@ def _watch(train: Part, validation: Part, on_epoch: OnEpoch, training: TrainingC
             elif val_loss < self._best_loss or training.keep == "last":
                 self._best_loss, self.fit.best_epoch = val_loss, number
                 self.best_weights = self.model.get_weights()
+            if settled is not None and settled.update(train_loss, val_loss):
+                self.fit.settled = True
+                self.model.stop_training = True
 
     return Watch()
 

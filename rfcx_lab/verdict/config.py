@@ -69,3 +69,17 @@ class JudgeConfig:
         _require(self.margin >= 0, f"The margin must not be negative, as {self.margin} is.")
         _require(0.5 < self.confidence < 1, f"The confidence must lie in (0.5, 1), not {self.confidence}.")
         _require(0 < self.alpha < 0.5, f"alpha must lie in (0, 0.5), not {self.alpha}.")
+
+
+@dataclass
+class SettledConfig:
+    """When the verdict on a fit is settled; `verdict.settled` has the rule."""
+
+    # Of the rules that change no status of simulated curves, one that saves much: benchmarks/epochs_saved.md.
+    after: int = 3  # epochs in a row that it must be overfit since its alarm
+    clearance: float = 0.1  # share by which its rise must exceed the margin: then it is on that side for good
+
+    def __post_init__(self) -> None:
+        """Raise LabError for a value out of its range."""
+        _require(self.after >= 0, f"sweep.settled.after must not be negative, as {self.after} is.")
+        _require(self.clearance >= 0, f"sweep.settled.clearance must not be negative, as {self.clearance} is.")

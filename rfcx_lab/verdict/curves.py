@@ -16,7 +16,8 @@ _SERIES = ("train_loss", "val_loss", "train_accuracy", "val_accuracy")
 class Curves:
     """Losses and accuracies of one fit, one value per epoch, in evaluation mode at the epoch's end.
 
-    A failed fit may be shorter or end in NaN; `failure` then tells why. Any sequence of numbers is accepted
+    A failed fit may be shorter or end in NaN; `failure` then tells why. One that is `settled` is the beginning of the
+    curve that it would have had. Any sequence of numbers is accepted
     and kept as a tuple of floats.
 
     Raises:
@@ -29,6 +30,7 @@ class Curves:
     val_accuracy: tuple[float, ...] | None
     repeat: int  # fits of the same repeat saw the same split, on every rung
     failure: str | None = None
+    settled: bool = False  # ended before its budget, since its verdict was settled
 
     def __post_init__(self) -> None:
         """Turn the series into tuples of floats and compare their lengths."""
@@ -49,7 +51,7 @@ class Curves:
     def to_dict(self) -> dict[str, Any]:
         """Give a JSON-safe dict; what is not finite becomes null (and comes back as NaN)."""
         series = {name: _to_json(getattr(self, name)) for name in _SERIES}
-        return {**series, "repeat": self.repeat, "failure": self.failure}
+        return {**series, "repeat": self.repeat, "failure": self.failure, "settled": self.settled}
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Curves:
@@ -60,7 +62,8 @@ class Curves:
         """
         try:
             series = {name: _from_json(document[name]) for name in _SERIES}
-            return cls(**series, repeat=int(document["repeat"]), failure=document.get("failure"))
+            settled = bool(document.get("settled", False))
+            return cls(**series, repeat=int(document["repeat"]), failure=document.get("failure"), settled=settled)
         except KeyError as error:
             raise LabError(f"A record of learning curves lacks {error}.") from error
 

@@ -28,6 +28,9 @@ from rfcx_lab.verdict.smoothing import Series, smooth, smoothing_window
 
 CAPACITY = "capacity"
 REMEDY = "remedy"
+# A settled fit rises on with this power of the epochs since its minimum; rises on record go with .4 to 1. Carried on
+# as it stood instead, it moves the frontier towards larger models: benchmarks/epochs_saved.md.
+_PACE = 0.5
 
 
 @dataclass(frozen=True)
@@ -50,11 +53,11 @@ class RungInfo:
 
 @dataclass(frozen=True)
 class JudgedFit:
-    """A fit of full length and finite losses, with its verdict and its smoothed validation loss."""
+    """A fit of full length, or settled before, and finite losses, with its verdict and its smoothed validation loss."""
 
     curves: Curves
     verdict: Verdict
-    level: Series  # (epochs,)
+    level: Series  # (epochs,); of a settled fit, from where it ended, as its rise goes on
     window: int = 1  # epochs that it is smoothed over
 
     @property
@@ -138,7 +141,10 @@ class RungVerdict:
 
 
 def judge_rung(curves: Sequence[Curves], info: RungInfo, *, index: int, epochs: int, config: JudgeConfig) -> JudgedRung:
-    """Judge every fit of a rung. A curve shorter than `epochs` is censored and left out.
+    """Judge every fit of a rung. A curve shorter than `epochs` is censored and left out, unless it is settled.
+
+    Of a settled one the rise is known from below only, so it is projected: as the square root of the epochs since its
+    minimum, a slower pace than that of most rises. So all repeats have one length, whenever they ended.
 
     A curve too noisy for a verdict of its own stays in the means: leaving out the doubtful ones would leave
     the mean to the clear ones.
@@ -153,11 +159,12 @@ def judge_rung(curves: Sequence[Curves], info: RungInfo, *, index: int, epochs: 
         raise LabError(f"Rung {info.name}: the same repeat occurs twice.")
     for curve in curves:
         verdict = find_onset(curve.train_loss, curve.val_loss, config.onset)
-        complete = curve.failure is None and curve.epochs == epochs
+        complete = curve.failure is None and (curve.epochs == epochs or curve.settled)
         statuses[verdict.status if complete else UNDETERMINED] += 1
         if complete and verdict.cause in (None, TOO_NOISY):
             window = smoothing_window(epochs, share=config.onset.smoothing)
-            fits[curve.repeat] = JudgedFit(curve, verdict, _positive_level(curve, info, window=window), window)
+            level = _positive_level(curve, info, window=window)
+            fits[curve.repeat] = JudgedFit(curve, verdict, _go_on(level, epochs), window)
     ordered = {status: statuses[status] for status in STATUSES if statuses[status]}
     return JudgedRung(info, index, dict(sorted(fits.items())), ordered, len(curves))
 
@@ -167,6 +174,17 @@ def _positive_level(curves: Curves, info: RungInfo, *, window: int) -> Series:
     if values.min() <= 0:
         raise LabError(f"Rung {info.name}: a ladder is judged by ratios of losses, which must be above 0.")
     return smooth(values, window=window)
+
+
+def _go_on(level: Series, epochs: int) -> Series:
+    """A level over all `epochs`: where it is shorter, as its rise so far would go on."""
+    if len(level) >= epochs:
+        return level
+    ended, logs = len(level), np.log(level)
+    lowest = ended - 1 - int(np.argmin(level[::-1]))
+    after = np.arange(ended, epochs) - lowest
+    rise = logs[-1] - logs[lowest]
+    return np.concatenate([level, np.exp(logs[lowest] + rise * (after / max(ended - 1 - lowest, 1)) ** _PACE)])
 
 
 def summarise_rung(rung: JudgedRung, *, validation_fraction: float, confidence: float) -> RungVerdict:

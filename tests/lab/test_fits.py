@@ -1,76 +1,108 @@
-"""A fit's key: what is added to the config later must not make known fits unknown."""
+"""Which record of a fit serves whom: whole ones and those that ended once their verdict was settled."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
-from pathlib import Path
 
-import numpy as np
 import pytest
 
-from rfcx_lab.data.recordings import Recording
-from rfcx_lab.data.splits import Split
-from rfcx_lab.features import cache
-from rfcx_lab.features.cache import WindowStore
-from rfcx_lab.features.segments import Segment
-from rfcx_lab.lab import fits
-from rfcx_lab.lab.fits import FitSpec
-from tests.conftest import compose_config
+from rfcx_lab.config import Config
+from rfcx_lab.lab.fits import FitSpec, FitStore
+from rfcx_lab.lab.study import prepare_study
+from rfcx_lab.lab.sweep_plan import settled_rule
+from tests import fakes
+from tests.lab.test_fitting import fitter_for
 
-KNOWN = {  # as they were before rungs had cells and weight decay, and training a scaling of its own
-    "LSTM 8": "80060c60fcf4cafb",
-    "LSTM 32": "a512809fb5c7568b",
-    "LSTM 128": "7f058ecec46b7d66",
-    "+ Dense 128": "ac6ca6c47c872a36",
-    "+ Dense 64": "e85be22c3e04dcc0",
-    "+ Dense 48": "e0ac216370e8eb96",
-    "+ head dropout": "98fb9a5f061c9701",
-    "+ LSTM dropout": "f31b4820b454e64a",
-}
+EPOCHS = 30
+DENSE = 2  # place of the toy's rung that overfits
 
 
 @pytest.fixture
-def spec(monkeypatch) -> FitSpec:
-    monkeypatch.setattr(fits, "versions", lambda: {"keras": "3"})
-    config, rows = compose_config("+experiment=ladder"), np.arange(4)
-    return FitSpec(
-        rung=config.ladder.rungs[0],
-        split=Split(0, rows, rows + 4, rows + 8),
-        seed=7,
-        windows=WindowStore(Path("x"), "w"),
-        labels=rows,
-        classes=4,
-        time_major=True,
-        training=config.training,
-    )
+def config(planted) -> Config:
+    return planted({}, f"training.epochs={EPOCHS}", "ladder.repeats=1", "sweep.end_settled=true")
 
 
-def test_default_ladder_s_fits_are_found_under_their_old_keys(spec):
-    rungs = compose_config("+experiment=ladder").ladder.rungs
-    assert {rung.name: replace(spec, rung=rung).key for rung in rungs} == KNOWN
+@pytest.fixture
+def specs(config) -> tuple[FitStore, FitSpec, FitSpec]:
+    """The store, a fit that is to be whole, and the same that may end early."""
+    study = prepare_study(config)
+    whole = study.fits[DENSE]
+    assert whole.settled is None
+    return FitStore(study.store), whole, replace(whole, settled=settled_rule(config))
 
 
-def test_default_features_are_found_under_their_old_key(monkeypatch):
-    monkeypatch.setattr(cache, "version", lambda name: "1")
-    config = compose_config("+experiment=ladder")
-    segment = Segment(Recording(Path("a"), 32000, 64000, "d"), 0.0, 2.0)
-    store = cache._store([segment], window=config.window, features=config.features, under=Path("u"))
-    assert store.key == "3dc3be59d3770e77"
+def fitted(spec: FitSpec, store: FitStore) -> str:
+    fit = fakes.fake_fit(
+        spec.rung, train=None, validation=None, classes=3, training=spec.training, seed=spec.seed,
+        on_epoch=lambda number, epoch: None, settled=spec.settled,
+    )  # fmt: skip
+    return store.write(spec, fit)
+
+
+def test_one_that_ended_early_is_the_beginning_of_the_whole_one_and_says_so(specs):
+    store, whole, early = specs
+    for spec in (early, whole):
+        fitted(spec, store)
+    short, full = (json.loads((store._root / spec.key / "fit.json").read_text()) for spec in (early, whole))
+    assert 10 < short["epochs"] == len(short["curves"]["val_loss"]) < full["epochs"] == short["budget"] == EPOCHS
+    assert short["curves"]["settled"]
+    assert not full["curves"]["settled"]
+    assert short["curves"]["val_loss"] == full["curves"]["val_loss"][: short["epochs"]]
+    assert short["best_epoch"] == full["best_epoch"]
+
+
+def test_one_that_ended_early_never_serves_a_ladder(specs):
+    store, whole, early = specs
+    assert fitted(early, store) == early.key != whole.key
+    assert store.find(early) == early.key
+    assert store.find(whole) is None
+    with pytest.raises(FileNotFoundError):
+        store.read_curves(whole)
+
+
+def test_a_whole_one_serves_a_sweep_also_where_it_came_later(specs):
+    store, whole, early = specs
+    fitted(early, store)
+    assert store.read_curves(early).epochs < EPOCHS
+    assert fitted(whole, store) == whole.key
+    assert store.find(early) == store.find(whole) == whole.key
+    assert store.read_curves(early) == store.read_curves(whole)
+    assert store.read_curves(early).epochs == EPOCHS
+
+
+def test_one_that_might_have_ended_early_and_did_not_is_the_whole_one(config):
+    study = prepare_study(config)
+    store, whole = FitStore(study.store), study.fits[0]  # it does not overfit
+    assert fitted(replace(whole, settled=settled_rule(config)), store) == whole.key
+    assert store.read_curves(whole).epochs == EPOCHS
+    assert not store.read_curves(whole).settled
 
 
 @pytest.mark.parametrize(
-    "change", [{"cell": "gru"}, {"weight_decay": 1e-3}, {"lstm": [9]}, {"lstm_dropout": 0.1}], ids=str
+    "override", ["sweep.settled.after=7", "sweep.settled.clearance=0.2", "ladder.margin=0.1", "onset.min_rise=0.06"]
 )
-def test_another_architecture_has_another_key(spec, change):
-    assert replace(spec, rung=replace(spec.rung, **change)).key != spec.key
+def test_by_another_rule_it_is_another_fit(specs, planted, override):
+    store, whole, early = specs
+    fitted(early, store)
+    other = replace(early, settled=settled_rule(planted({}, "sweep.end_settled=true", override)))
+    assert store.find(other) is None
+    assert other.whole.key == whole.key
 
 
-@pytest.mark.parametrize(
-    "change", [{"scaling": "all_global"}, {"train_loss": "running"}, {"keep": "last"}, {"shuffle": False}], ids=str
-)
-def test_another_training_has_another_key(spec, change):
-    assert replace(spec, training=replace(spec.training, **change)).key != spec.key
+def test_a_ladder_never_ends_a_fit_early(config, diary):
+    study = prepare_study(config)
+    assert [curves.epochs for curves in fitter_for(study, config).fit(study.fits)] == [EPOCHS] * 3
 
 
-def test_a_name_or_a_role_changes_no_key(spec):
-    assert replace(spec, rung=replace(spec.rung, name="a", role="remedy")).key == spec.key
+def test_a_damaged_record_of_one_that_ended_early_is_made_again(specs, config, diary, capsys):
+    store, _, early = specs
+    fitted(early, store)
+    record = store._root / early.key / "fit.json"
+    kept = record.read_bytes()
+    record.write_bytes(kept[:-9])
+    study = prepare_study(config)
+    [curves] = fitter_for(study, config).fit([early])
+    assert curves.settled
+    assert record.read_bytes() == kept
+    assert f"{record} is damaged" in capsys.readouterr().out

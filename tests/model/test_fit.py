@@ -15,6 +15,8 @@ from rfcx_lab.config import RungConfig, TrainingConfig
 from rfcx_lab.model.fit import Part, evaluate, fit_rung, load_model, predict
 from rfcx_lab.model.rung import build_model
 from rfcx_lab.model.scaling import fit_scaling, normalise, of_all
+from rfcx_lab.verdict.config import OnsetConfig, SettledConfig
+from rfcx_lab.verdict.settled import SettledRule
 from tests.conftest import ROOT
 
 TRAINING = TrainingConfig(epochs=10, batch_size=16, learning_rate=0.01, shuffle=True)
@@ -262,3 +264,38 @@ def test_without_shuffling_rows_come_in_their_order():
     resorted = Part(train.windows[order], train.labels[order])
     assert fit(training=ordered).epochs == fit(training=ordered).epochs
     assert fit(training=ordered).epochs != fit(training=ordered, train=resorted).epochs
+
+
+def vague(seed: int, rows: int) -> Part:
+    """As `part`, with so much noise that a model learns the rows by heart."""
+    clear = part(seed, rows=rows)
+    noise = np.random.default_rng(seed + 100).normal(0, 3.0, clear.windows.shape).astype(np.float32)
+    return Part(clear.windows + noise, clear.labels)
+
+
+def test_a_fit_that_ends_once_it_is_settled_is_the_beginning_of_the_whole_one():
+    rule = SettledRule(margin=0.05, config=SettledConfig(), onset=OnsetConfig())
+    training = TrainingConfig(epochs=40, batch_size=16, learning_rate=0.01, shuffle=True)
+    options = {
+        "rung": RungConfig("large", lstm=[16], dense=[16], lstm_dropout=0.2),
+        "train": vague(0, 60),
+        "validation": vague(1, 120),
+        "training": training,
+    }
+    whole, heard = fit(**options), []
+    early = fit(**options, settled=rule, on_epoch=lambda number, epoch: heard.append(number))
+    assert early.settled
+    assert not whole.settled
+    ended = len(early.epochs)
+    assert heard == list(range(1, ended + 1))
+    assert 10 < ended < len(whole.epochs) == 40
+    assert early.epochs == whole.epochs[:ended]
+    assert (early.best_epoch, early.failure) == (whole.best_epoch, None)
+    assert fit(**options).epochs == whole.epochs  # what ended early leaves nothing behind in the model that is kept
+
+
+def test_a_fit_that_is_never_settled_is_whole(fitted):
+    rule = SettledRule(margin=0.05, config=SettledConfig(), onset=OnsetConfig())
+    result = fit(settled=rule)
+    assert not result.settled
+    assert result.epochs == fitted.epochs
