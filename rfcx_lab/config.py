@@ -14,6 +14,7 @@ from omegaconf import MISSING, OmegaConf
 
 from rfcx_lab.errors import LabError
 from rfcx_lab.files import check_name, check_place
+from rfcx_lab.lab.engine_config import EngineConfig as EngineConfig
 from rfcx_lab.verdict.config import OnsetConfig
 
 
@@ -166,15 +167,6 @@ class TrainingConfig:
     batch_size: int = MISSING
     learning_rate: float = MISSING
     shuffle: bool = MISSING
-
-
-@dataclass
-class EngineConfig:
-    """Where fits run."""
-
-    kind: str = MISSING  # "local": one process per core; "inline": in this process
-    workers: int | None = None  # none: one per core
-    recycle_after: int = 36  # fits after which a worker process is replaced: Keras leaks ~14 MB a model it traces
 
 
 @dataclass

@@ -31,7 +31,7 @@ OWNERS = {
     "librosa": {"features"},
     "mlflow": {"lab/tracking.py"},
     "rich": {"console.py"},
-    "distributed": {"lab/cluster.py"},
+    "distributed": {"lab/cluster.py", "lab/remote.py", "lab/scheduler.py"},
     "jinja2": {"report"},
     "matplotlib": {"report"},
     "optuna": {"lab/sampler.py", "lab/trials.py", "lab/trial_store.py", "lab/search.py", "lab/dashboard.py"},

@@ -47,10 +47,11 @@ def run_sweep(config: Config, output: Path, *, fit: FitFunction = fit_rung) -> S
 
     Raises:
         LabError: the config, the data or a store can't be used, the stored study is another one, or no fit gives a
-            result; or no space is left on the disk, and what was trained is kept.
+            result; or no space is left on the disk, or a scheduler of `engine.address` goes away, and what was trained
+            is kept.
     """
     runs = Path(config.runs_dir)
-    with full_disk_said(runs), open_engine(config.engine) as engine:
+    with full_disk_said(runs), open_engine(config.engine, tracking_uri=config.tracking.uri) as engine:
         clear_leftovers(runs)
         plan = plan_sweep(config, mapper=engine.map)
         with alone_on(f"sweep-{config.name}", runs=runs):

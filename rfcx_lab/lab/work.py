@@ -39,27 +39,37 @@ def train(job: Job) -> str:
     """Train the fit, stream its curve, and keep it; returns its key."""
     spec, store = job.spec, FitStore(job.store)
     if not store.has(spec.key):  # a second driver may have been faster
-        fit = job.fit(
-            spec.rung,
-            train=_part(spec, spec.split.train),
-            validation=_part(spec, spec.split.validation),
-            classes=spec.classes,
-            training=spec.training,
-            seed=spec.seed,
-            on_epoch=CurveStream(uri=job.tracking_uri, run_id=job.run_id),
-        )
-        store.write(spec, fit)
+        store.write(spec, fit_job(job))
     return spec.key
+
+
+def fit_job(job: Job) -> Fit:
+    """Train the fit and stream its curve, but keep nothing."""
+    spec = job.spec
+    return job.fit(
+        spec.rung,
+        train=_part(spec, spec.split.train),
+        validation=_part(spec, spec.split.validation),
+        classes=spec.classes,
+        training=spec.training,
+        seed=spec.seed,
+        on_epoch=CurveStream(uri=job.tracking_uri, run_id=job.run_id),
+    )
 
 
 def measure(job: Job) -> HeldOut:
     """Measure the fit's best epoch on the test part, which no fit has seen; keep its predictions and the figures."""
-    spec, store = job.spec, FitStore(job.store)
-    part = _part(spec, spec.split.test)
-    probabilities = predict(load_model(store.best_model(spec.key)), part.windows)
-    result = HeldOut(*score(probabilities, part.labels), probabilities)
-    store.write_held_out(spec, result)
+    store = FitStore(job.store)
+    result = measure_model(job.spec, store.best_model(job.spec.key))
+    store.write_held_out(job.spec, result)
     return result
+
+
+def measure_model(spec: FitSpec, model: Path) -> HeldOut:
+    """Measure a .keras file on the test part of `spec`, but keep nothing."""
+    part = _part(spec, spec.split.test)
+    probabilities = predict(load_model(model), part.windows)
+    return HeldOut(*score(probabilities, part.labels), probabilities)
 
 
 def _part(spec: FitSpec, rows: np.ndarray) -> Part:
