@@ -50,8 +50,8 @@ class RemoteEngine:
 
     @property
     def workers(self) -> int:
-        """See `Engine.workers`: as many as are there now."""
-        return self._scheduler.slots
+        """See `Engine.workers`: as many as are there now; one where there is none, for it is waited for."""
+        return max(1, self._scheduler.slots)
 
     def connect(self) -> None:
         """Find out, before anything is read or trained, whether there are workers that can work for this driver.
@@ -77,7 +77,7 @@ class RemoteEngine:
             future.add_done_callback(done.put)
 
         def fill() -> None:
-            for item in islice(todo, max(self.workers - len(running), 0 if running else 1)):
+            for item in islice(todo, max(self.workers - len(running), 0)):
                 send(item, pack(function, item))
 
         fill()

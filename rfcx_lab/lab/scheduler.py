@@ -47,7 +47,8 @@ class Scheduler:
         self.connect()
         with self._connected():
             if time.monotonic() - self._looked > LOOK_SECONDS / 2:
-                everyone = self._client.scheduler_info(n_workers=-1)["workers"]
+                # not by scheduler_info(): what it returns is overwritten from another thread, without the workers
+                everyone = self._client.sync(self._client.scheduler.identity, n_workers=-1)["workers"]
                 self._workers = choose_workers(everyone, self._resources)
                 self._others = {name: worker for name, worker in everyone.items() if name not in self._workers}
                 self._looked = time.monotonic()
