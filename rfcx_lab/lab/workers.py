@@ -64,6 +64,8 @@ def check_workers(client: Any, workers: Workers, resources: Mapping[str, float],
         introductions = client.run(introduce, beacon, workers=list(workers), on_error="return")
     for address, said in introductions.items():
         host = workers[address]["host"]
+        if isinstance(said, OSError):  # it has just gone, and if it comes again is asked with its first item
+            continue
         if not isinstance(said, Introduction):
             raise LabError(_cannot_run(f"The worker {address} on {host}", said))
         if refused := refusal(said.passport, who=f"The worker {address}", ours=own_passport()):

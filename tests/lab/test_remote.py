@@ -216,14 +216,12 @@ def test_worker_of_another_version_is_refused_by_name(site):
         wait_until(lambda: len(site.cluster.registered()) == 2)
 
 
-@pytest.fixture(scope="module")
-def toy(tmp_path_factory) -> Callable[..., Job]:
+@pytest.fixture
+def toy(prepared) -> Callable[..., Job]:
     """A job of the toy study, whose files are to be found under the folder it is called with."""
-    made = tmp_path_factory.mktemp("toy") / "runs"
-    prepare_study(compose_config(*TOY, *SIZE, "engine=inline", f"runs_dir={made}"))
 
     def make(runs: Path, fit=fakes.fake_fit, *, epochs: int = EPOCHS) -> Job:
-        shutil.copytree(made, runs)
+        shutil.copytree(prepared, runs)
         study = prepare_study(compose_config(*TOY, *SIZE, "engine=inline", f"runs_dir={runs}"))
         spec = replace(study.fits[0], training=replace(study.fits[0].training, epochs=epochs))
         return Job(spec, fit, study.store, f"sqlite:///{runs}/mlflow.db", "")
