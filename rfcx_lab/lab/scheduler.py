@@ -179,10 +179,12 @@ def read_address(text: str | None) -> str:
     Raises:
         LabError: it is neither.
     """
-    if text and "://" in text:
+    if text is None:
+        raise LabError("engine.address is not set; add the scheduler's, as engine.address=tcp://host:8786.")
+    if "://" in text:
         return text
     try:
-        return str(json.loads(Path(text or "").read_text())["address"])
+        return str(json.loads(Path(text).read_text())["address"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise LabError(
             f"engine.address={text}: must be a scheduler's address, as tcp://host:8786, or the file that it was "

@@ -22,6 +22,7 @@ from rfcx_lab.lab.ladder import climb_ladder
 from rfcx_lab.lab.passport import own_passport, refusal
 from rfcx_lab.lab.remote import _on_worker
 from rfcx_lab.lab.study import prepare_study
+from rfcx_lab.lab.sweep import run_sweep
 from rfcx_lab.lab.work import Job, fit_job, measure, measure_model, train
 from rfcx_lab.lab.workers import check_workers
 from rfcx_lab.model.fit import fit_rung
@@ -141,6 +142,20 @@ def test_workers_that_see_our_files_are_sent_none_and_one_that_dies_costs_a_retr
     assert len(records(site.shared / "runs")) == FITS
     assert_view_is_whole(config.tracking.uri, repeats=REPEATS, epochs=EPOCHS)
     wait_until(lambda: len(site.cluster.registered()) == 2)  # its nanny has started another
+
+
+def test_sweep_whose_trials_only_the_driver_can_open(site, prepared, tmp_path):
+    """`sweep.storage` is a file that no worker sees, and need not be more."""
+    small = ("sweep.space.lstm_width.values=[4,64]", "sweep.space.dense_layers.values=[0,3]", "sweep.n_trials=3")
+    size = ("kind=sweep", "sweep.repeats=2", *small)
+    shutil.copytree(prepared, tmp_path / "runs")
+    shutil.copytree(prepared, site.here / "swept")
+    alone = compose_config(*TOY, *SIZE, *size, "engine=inline", f"runs_dir={tmp_path / 'runs'}")
+    config = site.config(site.here / "swept", *size, f"tracking.uri={site.server}", "tracking.experiment=swept")
+    there, here = (run_sweep(each, tmp_path / "out", fit=fakes.fit_with_frontier).document for each in (config, alone))
+    assert there["answer"] == here["answer"] and there["crossings"] == here["crossings"]
+    assert [trial["value"] for trial in there["trials"]] == [trial["value"] for trial in here["trials"]]
+    assert Path(config.sweep.storage).is_file() and len(site.begun) == 6
 
 
 def test_scheduler_that_goes_away_is_said_and_a_new_one_goes_on(site, undisturbed):
@@ -285,7 +300,7 @@ def test_worker_that_takes_several_fits_into_one_process_is_refused():
         ({"address": "tcp://127.0.0.1:9"}, r"engine\.address=tcp://127\.0\.0\.1:9: no scheduler answers there"),
         ({"address": "http://127.0.0.1:9"}, r"engine\.address=http://127\.0\.0\.1:9: no scheduler answers there"),
         ({"address": "nowhere.json"}, r"engine\.address=nowhere\.json: must be a scheduler's address"),
-        ({}, r"engine\.address=None: must be a scheduler's address"),
+        ({}, r"engine\.address is not set; add the scheduler's"),
         ({"address": "tcp://a:1", "resources": "GPU"}, r"engine\.resources=GPU: must say how much"),
         ({"address": "tcp://a:1", "resources": {"GPU": 0}}, r"engine\.resources=.*: must say how much"),
         ({"address": "tcp://a:1", "patience": -1.0}, r"engine\.patience=-1\.0: must be 0 seconds or more"),
