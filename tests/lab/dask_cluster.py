@@ -25,7 +25,7 @@ def hiding_is_possible() -> bool:
     return tried.returncode == 0
 
 
-def wait_until(happened: Callable[[], bool], *, seconds: float = 120.0) -> None:
+def wait_until(happened: Callable[[], bool], *, seconds: float = 240.0) -> None:
     deadline = time.monotonic() + seconds
     while not happened():
         assert time.monotonic() < deadline

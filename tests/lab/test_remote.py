@@ -248,8 +248,9 @@ def toy(prepared) -> Callable[..., Job]:
 def test_real_fit_comes_back_bit_for_bit_and_is_measured_there(site, toy):
     job = toy(site.here / "real", fit_rung, epochs=2)
     with open_remote(site) as engine:
-        assert dict(engine.run(train, [job])).popitem()[1] == job.spec.key
+        [(_, key)] = engine.run(train, [job])
         [(_, held_out)] = engine.run(measure, [job])
+    assert key == job.spec.key
     store, fitted = FitStore(job.store), fit_job(job)
     curves = store.read_curves(job.spec)
     assert list(curves.val_loss) == [epoch.val_loss for epoch in fitted.epochs]
