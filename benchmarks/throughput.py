@@ -122,12 +122,15 @@ def _compare(rung: RungConfig, lab: Lab, loops: dict[str, list[Loop]], *, option
 class Lab:
     """`rfcx_lab`'s way: jobs to workers, curves to MLflow, results to the store."""
 
-    def __init__(self, engine: Engine, folder: Path, material: Material, training: TrainingConfig) -> None:
+    def __init__(
+        self, engine: Engine, folder: Path, material: Material, training: TrainingConfig, *, uri: str | None = None
+    ) -> None:
         windows, self._labels = material.windows()
         np.save(folder / "windows.npy", windows)
         order = np.arange(len(windows))
         self._split = Split(0, order[: material.rows], order[material.rows :], order[:0])
-        self._folder, self._uri, self.seeds = folder, f"sqlite:///{folder}/mlflow.db", count(1)
+        self._folder, self._uri, self.seeds = folder, uri or f"sqlite:///{folder}/mlflow.db", count(1)
+        self._key = f"throughput-{material.rows}-{material.seed}"  # what a worker keeps windows under
         self._tracker = Tracker(uri=self._uri, experiment="throughput", study_key="throughput")
         self.engine, self.material, self.training = engine, material, training
 
@@ -141,7 +144,7 @@ class Lab:
             rung=rung,
             split=self._split,
             seed=next(self.seeds),
-            windows=WindowStore(self._folder, "throughput"),
+            windows=WindowStore(self._folder, self._key),
             labels=self._labels,
             classes=self.material.classes,
             time_major=True,

@@ -14,6 +14,7 @@ from omegaconf import MISSING, OmegaConf
 
 from rfcx_lab.errors import LabError
 from rfcx_lab.files import check_name, check_place
+from rfcx_lab.lab.engine_config import EngineConfig as EngineConfig
 from rfcx_lab.ladder_config import LadderConfig, StepsConfig
 from rfcx_lab.ladder_config import RungConfig as RungConfig
 from rfcx_lab.ladder_config import StepConfig as StepConfig
@@ -115,15 +116,6 @@ class TrainingConfig:
     scaling: str = "train_per_coefficient"  # whose statistics (train, all) of what (per_coefficient, global: min-max)
     train_loss: str = "evaluated"  # at the epoch's end; "running": Keras's own, with dropout on, while weights move
     keep: str = "best"  # the epoch whose weights are kept, by validation loss; or "last"
-
-
-@dataclass
-class EngineConfig:
-    """Where fits run."""
-
-    kind: str = MISSING  # "local": one process per core; "inline": in this process
-    workers: int | None = None  # none: one per core
-    recycle_after: int = 36  # fits after which a worker process is replaced: Keras leaks ~14 MB a model it traces
 
 
 @dataclass

@@ -33,7 +33,7 @@ OWNERS = {
     "librosa": {"features"},
     "mlflow": {"lab/tracking.py", "lab/tracking_client.py", "lab/tracking_models.py", "lab/tracking_stream.py"},
     "rich": {"console.py"},
-    "distributed": {"lab/cluster.py"},
+    "distributed": {"lab/cluster.py", "lab/remote.py", "lab/scheduler.py"},
     "jinja2": {"report"},
     "matplotlib": {"report"},
     "optuna": {

@@ -33,6 +33,7 @@ from rfcx_lab.files import full_disk_said, whole_folder, write_whole
 SCHEMA = 1  # raised when the numbers change for the same config
 _LIBRARIES = ("librosa", "soxr", "numpy")
 _ROWS_PER_TASK = 8  # small enough for a small data set to keep every worker busy
+WINDOWS_FILE = "windows.npy"  # of a finished entry
 _QUIETLY_HASHED = 2**28  # bytes that take no longer than anyone waits without a word: a second or two
 
 Windows = NDArray[np.float32]
@@ -48,7 +49,7 @@ class WindowStore:
 
     def load(self) -> Windows:
         """Memory-map the windows."""
-        return np.load(self.path / "windows.npy", mmap_mode="r")
+        return np.load(self.path / WINDOWS_FILE, mmap_mode="r")
 
     def prints(self) -> NDArray[np.str_]:
         """A hash per window `[N]`: two are equal where the model is shown the same numbers."""
@@ -146,11 +147,11 @@ def _compute(
     unreadable: dict[int, str] = {}
     blocks = zip(tasks, track(results, "Features", total=len(tasks)), strict=True)
     with full_disk_said(store.path.parent, needed=4 * math.prod(shape)):
-        _write_rows(partial_path / "windows.npy", _readable(blocks, unreadable), shape=shape)
+        _write_rows(partial_path / WINDOWS_FILE, _readable(blocks, unreadable), shape=shape)
         if unreadable:
-            windows = np.load(partial_path / "windows.npy", mmap_mode="r")
+            windows = np.load(partial_path / WINDOWS_FILE, mmap_mode="r")
             with whole_folder(at(_without(segments, unreadable)).path) as folder:
-                np.save(folder / "windows.npy", _without(windows, unreadable))
+                np.save(folder / WINDOWS_FILE, _without(windows, unreadable))
             write_whole(_note(store), json.dumps(unreadable))
             shutil.rmtree(partial_path)
         else:

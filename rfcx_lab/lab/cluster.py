@@ -1,4 +1,4 @@
-"""The engine of one machine: a Dask cluster with one worker process per core. The only owner of Dask."""
+"""The engine of one machine: a Dask cluster with one worker process per core."""
 
 from __future__ import annotations
 
@@ -125,8 +125,7 @@ class LocalEngine:
                     "distributed.nanny.pre-spawn-environ": ENVIRONMENT,
                 }
             )
-            for name in ("distributed", "asyncio"):  # what goes wrong is told as a Failure
-                logging.getLogger(name).setLevel(logging.CRITICAL)
+            quieten_dask()
             with _stops_held_back():
                 self._cluster = LocalCluster(
                     n_workers=self.workers,
@@ -158,6 +157,12 @@ class LocalEngine:
                 return True
             time.sleep(0.01)
         return False
+
+
+def quieten_dask() -> None:
+    """Keep Dask from logging in this process: what goes wrong is told as a `Failure`, or in a sentence."""
+    for name in ("distributed", "asyncio"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 @contextmanager

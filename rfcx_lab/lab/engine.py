@@ -1,4 +1,4 @@
-"""Where the work is done: in this process, or by one worker process per core under Dask.
+"""Where the work is done: in this process, by one worker process per core, or by the workers of a Dask scheduler.
 
 An engine runs a function over items and hands back each result as it comes. A worker that dies costs its item one
 retry; an item that fails twice, or raises, comes back as a `Failure`, and the rest goes on. A full disk is nobody's
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -32,9 +32,11 @@ class Failure:
 
 
 class Engine(Protocol):
-    """Runs work; `workers` is how many items it works on at a time."""
+    """Runs work."""
 
-    workers: int
+    @property
+    def workers(self) -> int:
+        """How many items it works on at a time."""
 
     def run(self, function: Callable[[I], R], items: Iterable[I]) -> Iterator[tuple[I, R | Failure]]:
         """Apply `function` to every item; results come in the order in which they are ready."""
@@ -46,29 +48,58 @@ class Engine(Protocol):
         """Start the workers and call `function` in each, while the caller goes on: work is about to come."""
 
     def close(self) -> None:
-        """End the workers, whatever they are at; work that comes later starts new ones."""
+        """End the workers, whatever they are at; work that comes later starts new ones.
+
+        Those of a scheduler are not ours to end: they stop what they do for us, and stay.
+        """
 
 
 @contextmanager
-def open_engine(config: EngineConfig) -> Iterator[Engine]:
-    """Open the engine that `config` names; its workers end with the block."""
+def open_engine(config: EngineConfig, *, tracking_uri: str | None = None) -> Iterator[Engine]:
+    """Open the engine that `config` names; its workers, where they are its own, end with the block.
+
+    `tracking_uri` is the store that fits will stream their curves to, for workers elsewhere to be asked whether they
+    reach it.
+
+    Raises:
+        LabError: it can't be opened as `config` says; of a scheduler and its workers this is found out at once.
+    """
+    _check(config)
     if config.kind == "inline":
         prepare_process()
         yield InlineEngine()
-    elif config.kind == "local":
-        if config.workers is not None and config.workers < 1:
-            raise LabError(f"engine.workers={config.workers}: must be 1 or more, or null for one per core.")
-        if config.recycle_after < 1:
-            raise LabError(f"engine.recycle_after={config.recycle_after}: must be 1 or more.")
+        return
+    if config.kind == "local":
         from rfcx_lab.lab.cluster import LocalEngine
 
-        engine = LocalEngine(workers=config.workers or _cores(), recycle_after=config.recycle_after)
-        try:
-            yield engine
-        finally:
-            engine.close()
+        local = LocalEngine(workers=config.workers or own_cores(), recycle_after=config.recycle_after)
+        with closing(local):
+            yield local
     else:
-        raise LabError(f"engine.kind={config.kind}: must be local or inline.")
+        from rfcx_lab.lab.remote import RemoteEngine
+
+        remote = RemoteEngine(config, tracking_uri=tracking_uri)
+        with closing(remote):
+            remote.connect()
+            yield remote
+
+
+def _check(config: EngineConfig) -> None:
+    if config.kind not in ("local", "dask", "inline"):
+        raise LabError(f"engine.kind={config.kind}: must be local, dask or inline.")
+    if config.workers is not None and config.workers < 1:
+        raise LabError(f"engine.workers={config.workers}: must be 1 or more, or null for one per core.")
+    if config.recycle_after < 1:
+        raise LabError(f"engine.recycle_after={config.recycle_after}: must be 1 or more.")
+    if not config.patience >= 0:
+        raise LabError(f"engine.patience={config.patience}: must be 0 seconds or more.")
+    for key, value in (("address", config.address), ("resources", config.resources)):
+        if value not in (None, {}) and config.kind != "dask":
+            raise LabError(f"engine.{key}={value}: goes with engine=dask, for the workers of a scheduler.")
+    offered = config.resources or {}
+    numbers = offered.values() if isinstance(offered, dict) else [0]
+    if not all(type(number) in (int, float) and number > 0 for number in numbers):
+        raise LabError(f"engine.resources={offered}: must say how much of what a fit takes, as {{GPU: 1}}.")
 
 
 class InlineEngine:
@@ -102,14 +133,15 @@ def ends_the_run(error: BaseException) -> bool:
     return isinstance(error, LabError) or is_disk_full(error)
 
 
-def _cores() -> int:
+def own_cores() -> int:
+    """How many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def failure_reason(error: BaseException) -> str:
     """Why an item gave no result, in a phrase."""
     if type(error).__name__ == "KilledWorker":
-        return f"its worker process died {RETRIES + 1} times (out of memory?)"
+        return f"its worker process died {getattr(error, 'allowed_failures', RETRIES) + 1} times (out of memory?)"
     if isinstance(error, MemoryError):
         return "out of memory"
     return f"{type(error).__name__}: {error}".splitlines()[0][:300]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -55,8 +54,8 @@ def check_evaluation(document: dict[str, Any]) -> None:
 
 def _measured(engine: Engine, spec: FitSpec, part: str, store: FitStore, config: Config) -> HeldOut | None:
     if store.held_out(spec, part) is None:
-        job = Job(spec, fit_rung, Path(config.runs_dir) / "fits", config.tracking.uri, "")
-        for _, result in engine.run(partial(measure, part=part), [job]):
+        job = Job(spec, fit_rung, Path(config.runs_dir) / "fits", config.tracking.uri, "", part)
+        for _, result in engine.run(measure, [job]):
             if isinstance(result, Failure):
                 say(f"{spec.rung.name}, not measured on its {part} part: {result.reason}", style="red")
     return store.held_out(spec, part)

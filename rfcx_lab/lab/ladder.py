@@ -49,10 +49,10 @@ def climb_ladder(config: Config, output: Path, *, fit: FitFunction = fit_rung, c
 
     Raises:
         LabError: the config, the data or the tracking store can't be used, and nothing was trained; or no space is
-            left on the disk, and what was trained is kept.
+            left on the disk, or a scheduler of `engine.address` goes away, and what was trained is kept.
     """
     runs = Path(config.runs_dir)
-    with full_disk_said(runs), open_engine(config.engine) as engine:
+    with full_disk_said(runs), open_engine(config.engine, tracking_uri=config.tracking.uri) as engine:
         clear_leftovers(runs)
         return climb_with(engine, config, output, fit=fit, command=command)
 

@@ -42,10 +42,11 @@ def run_sweep(config: Config, output: Path, *, fit: FitFunction = fit_rung, comm
 
     Raises:
         LabError: the config, the data or a store can't be used, the stored study is another one, or no fit gives a
-            result; or no space is left on the disk, or a database has gone for long, and what was trained is kept.
+            result; or no space is left on the disk, or a database or a scheduler has gone for long, and what was
+            trained is kept.
     """
     runs = Path(config.runs_dir)
-    with full_disk_said(runs), open_engine(config.engine) as engine:
+    with full_disk_said(runs), open_engine(config.engine, tracking_uri=config.tracking.uri) as engine:
         clear_leftovers(runs)
         check_storage(config.sweep.storage)
         plan = plan_sweep(config, mapper=engine.map)

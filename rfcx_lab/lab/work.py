@@ -22,13 +22,14 @@ FitFunction = Callable[..., Fit]
 
 @dataclass(frozen=True)
 class Job:
-    """A fit to train, and where its curve and its result go."""
+    """A fit to train or to measure, and where its curve and its result go."""
 
     spec: FitSpec
     fit: FitFunction
     store: Path
     tracking_uri: str
     run_id: str
+    part: str = "test"  # of the split: what is measured
 
 
 def warm_up(fit: FitFunction) -> None:
@@ -42,30 +43,38 @@ def train(job: Job) -> str:
     """Train the fit, stream its curve, and keep it; returns the key of its record."""
     spec, store = job.spec, FitStore(job.store)
     key = store.find(spec)  # a second driver may have been faster
-    if key is None:
-        fit = job.fit(
-            spec.rung,
-            train=_part(spec, spec.split.train),
-            validation=_part(spec, spec.split.validation),
-            classes=spec.classes,
-            training=spec.training,
-            seed=spec.seed,
-            on_epoch=CurveStream(uri=job.tracking_uri, run_id=job.run_id),
-            settled=spec.settled,
-            **_scaling(spec),
-        )
-        key = store.write(spec, fit)
-    return key
+    return store.write(spec, fit_job(job)) if key is None else key
 
 
-def measure(job: Job, part: str = "test") -> HeldOut:
+def fit_job(job: Job) -> Fit:
+    """Train the fit and stream its curve, but keep nothing."""
+    spec = job.spec
+    return job.fit(
+        spec.rung,
+        train=_part(spec, spec.split.train),
+        validation=_part(spec, spec.split.validation),
+        classes=spec.classes,
+        training=spec.training,
+        seed=spec.seed,
+        on_epoch=CurveStream(uri=job.tracking_uri, run_id=job.run_id),
+        settled=spec.settled,
+        **_scaling(spec),
+    )
+
+
+def measure(job: Job) -> HeldOut:
     """Measure the fit's kept epoch on a part of its split, as the test part, which no fit has seen; and keep that."""
-    spec, store = job.spec, FitStore(job.store)
-    measured = _part(spec, getattr(spec.split, part))
-    probabilities = predict(load_model(store.best_model(spec.key)), measured.windows)
-    result = HeldOut(*score(probabilities, measured.labels), probabilities)
-    store.write_held_out(spec, result, part)
+    store = FitStore(job.store)
+    result = measure_model(job.spec, store.best_model(job.spec.key), part=job.part)
+    store.write_held_out(job.spec, result, job.part)
     return result
+
+
+def measure_model(spec: FitSpec, model: Path, *, part: str = "test") -> HeldOut:
+    """Measure a .keras file on a part of the split of `spec`, but keep nothing."""
+    measured = _part(spec, getattr(spec.split, part))
+    probabilities = predict(load_model(model), measured.windows)
+    return HeldOut(*score(probabilities, measured.labels), probabilities)
 
 
 def _scaling(spec: FitSpec) -> dict[str, Scaling]:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import ROOT
 
-SCRIPTS = ("calibration", "features", "overhead", "start", "throughput")
+SCRIPTS = ("calibration", "features", "overhead", "scaling", "start", "throughput")
 
 
 def run(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
