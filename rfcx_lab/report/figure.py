@@ -6,7 +6,6 @@ Made to be printed: drawn for a page's width, and still legible at half of it.
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
@@ -27,7 +26,11 @@ _COLUMNS = 4
 _PANEL = (2.6, 2.2)  # inches
 _FONT = 12  # points: 6 where the figure stands in one of two columns
 _SMALL = 10.5
-_LETTERS_PER_INCH = 11.0
+_LINE = 1.3  # distance of two lines over the height of their letters
+_HINTED = 1.06  # letters on a grid of pixels are wider by up to so much
+_SPARE = 1.25
+_MARGIN = 0.1  # inches
+_MOST_LEVEL = 8  # names of rungs that stand side by side
 _RESOLUTION = 200  # dots per inch of the PNG
 _STYLE: dict[Any, Any] = {
     "font.size": _FONT,
@@ -54,7 +57,10 @@ def draw_ladder(curves: Mapping[str, Sequence[Curves]], document: Mapping[str, A
 
 
 def ladder_figure(curves: Mapping[str, Sequence[Curves]], document: Mapping[str, Any]) -> Figure:
-    """One panel per rung over one of best and final losses, under the answer. `document` is a verdict."""
+    """One panel per rung over one of best and final losses, under the answer. `document` is a verdict.
+
+    The rung at which the model begins to overfit when trained to the end stands in a heavy frame.
+    """
     import matplotlib
 
     with matplotlib.rc_context(_STYLE):
@@ -69,16 +75,20 @@ def _lay_out(curves: Mapping[str, Sequence[Curves]], document: Mapping[str, Any]
     columns = min(_COLUMNS, len(rungs))
     rows = math.ceil(len(rungs) / columns)
     width = max(columns * _PANEL[0], 7.5)
-    figure = Figure(figsize=(width, (rows + 1.4) * _PANEL[1] + 1.6), layout="constrained")
+    answer = _Answer(document["answer"], width=width - 2 * _MARGIN)
+    figure = Figure(figsize=(width, answer.height + (rows + 1.4) * _PANEL[1] + 1.1), layout="constrained")
     FigureCanvasAgg(figure)
-    grid = figure.add_gridspec(rows + 1, columns, height_ratios=[*[1.0] * rows, 1.15])
-    _title(figure, document["answer"], width=width)
+    heights = [answer.height, *[_PANEL[1]] * rows, 1.15 * _PANEL[1]]
+    grid = figure.add_gridspec(rows + 2, columns, height_ratios=heights)
     chance = math.log(document["data"]["classes"])
+    found = document["begins_to_overfit"]["trained_to_the_end"]
     panels: list[Axes] = []
     for i, rung in enumerate(rungs):
         shared = panels[0] if panels else None
-        panel = figure.add_subplot(grid[i // columns, i % columns], sharex=shared, sharey=shared)
+        panel = figure.add_subplot(grid[1 + i // columns, i % columns], sharex=shared, sharey=shared)
         _draw_rung(panel, curves[rung["name"]], rung, chance=chance)
+        if found["established"] and found["bound"] != "above" and found["rung"] == rung["name"]:
+            _frame(panel)
         panel.tick_params(labelleft=i % columns == 0)
         if i % columns == 0:
             panel.set_ylabel("cross-entropy (nats)")
@@ -91,12 +101,69 @@ def _lay_out(curves: Mapping[str, Sequence[Curves]], document: Mapping[str, Any]
         handles, labels = panel.get_legend_handles_labels()
         entries.update(zip(labels, handles, strict=True))
     figure.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=3, frameon=False)
-    _draw_losses(figure.add_subplot(grid[rows, :]), rungs, chance=chance)
+    _draw_losses(figure.add_subplot(grid[rows + 1, :]), document, chance=chance)
+    answer.draw(figure.add_subplot(grid[0, :]))
     return figure
 
 
-def _title(figure: Figure, answer: str, *, width: float) -> None:
-    figure.suptitle(textwrap.fill(answer, int(width * _LETTERS_PER_INCH)), fontsize=_FONT, x=0.01, ha="left")
+class _Answer:
+    """The verdict in words: its first sentence stands alone, and stands out."""
+
+    def __init__(self, text: str, *, width: float) -> None:
+        first, stop, rest = text.partition(". ")
+        self._parts = [
+            (wrap(first + stop.rstrip(), width=width, size=_FONT, weight="bold"), _FONT, "bold"),
+            (wrap(rest, width=width, size=_SMALL), _SMALL, "normal"),
+        ]
+
+    @property
+    def height(self) -> float:
+        """Inches, with some to spare: what labels take is taken from every row of axes alike."""
+        return _SPARE * sum(len(lines) * size * _LINE for lines, size, _ in self._parts) / 72
+
+    def draw(self, axes: Axes) -> None:
+        """Draw it in place of `axes`."""
+        axes.axis("off")
+        down = 0.0
+        for lines, size, weight in self._parts:
+            text = axes.annotate(
+                "\n".join(lines),
+                xy=(_MARGIN, 1),
+                xycoords=(axes.figure.dpi_scale_trans, axes.transAxes),
+                xytext=(0, -down),
+                textcoords="offset points",
+                va="top",
+                fontsize=size,
+                fontweight=weight,
+                linespacing=_LINE,
+            )
+            text.set_in_layout(False)  # it is as wide as the figure, not as the axes
+            down += len(lines) * size * _LINE
+
+
+def wrap(text: str, *, width: float, size: float, weight: str = "normal") -> list[str]:
+    """Lines of at most `width` inches in letters of `size` points."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import TextToPath
+
+    font, measure = FontProperties(size=size, weight=weight), TextToPath()
+
+    def inches(line: str) -> float:
+        return float(measure.get_text_width_height_descent(line.replace("$", ""), font, ismath=False)[0]) / 72 * _HINTED
+
+    lines: list[str] = []
+    for word in text.split():
+        if lines and inches(f"{lines[-1]} {word}") <= width:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return lines
+
+
+def _frame(panel: Axes) -> None:
+    for spine in panel.spines.values():
+        spine.set_linewidth(2.5)
+    panel.title.set_fontweight("bold")
 
 
 def _draw_rung(panel: Axes, fits: Sequence[Curves], rung: Mapping[str, Any], *, chance: float) -> None:
@@ -106,7 +173,9 @@ def _draw_rung(panel: Axes, fits: Sequence[Curves], rung: Mapping[str, Any], *, 
         for values in series:
             panel.plot(range(1, len(values) + 1), values, style, color=colour, lw=0.6, alpha=0.4)
         mean = _mean_over_repeats(series)
-        panel.plot(range(1, len(mean) + 1), mean, style, color=colour, lw=2.2, label=f"{label} (mean of repeats)")
+        panel.plot(
+            range(1, len(mean) + 1), mean, style, color=colour, lw=2.2, label=f"{label} (thick: mean of repeats)"
+        )
     panel.axhline(chance, color="0.45", lw=0.9, ls=":", label="chance")
     onset = rung["onset_epoch"]
     longest = max((fit.epochs for fit in fits), default=1)
@@ -117,17 +186,24 @@ def _draw_rung(panel: Axes, fits: Sequence[Curves], rung: Mapping[str, Any], *, 
             end = high if high is not None else longest
             panel.axvspan(low, end, color=ONSET, alpha=0.12, lw=0, label="its 95 % interval")
         panel.axvline(point, color=ONSET, lw=1.3, ls="-.", label="onset (median)")
-        note = f"onset {point:g} · {overfitting}/{repeats} overfit"
+        spread = "" if low is None and high is None else f" [{_end(low)}, {_end(high)}]"
+        note = f"{overfitting}/{repeats} overfit from {point:g}{spread}"
     else:
-        note = f"no onset · {overfitting}/{repeats} overfit"
-    panel.text(0.97, 0.96, note, transform=panel.transAxes, ha="right", va="top", fontsize=_SMALL,
-               bbox={"facecolor": "white", "alpha": 0.8, "lw": 0, "pad": 1.5})  # fmt: skip
+        note = f"{overfitting}/{repeats} overfit"
+    beside = panel.text(0.5, 1.03, note, transform=panel.transAxes, ha="center", va="bottom", fontsize=_SMALL)
+    beside.set_in_layout(False)  # the title keeps its place free
     remedy = " (remedy)" if rung["role"] == "remedy" else ""
-    panel.set_title(f"{rung['name']}{remedy}")
+    panel.set_title(f"{rung['name']}{remedy}", pad=1.7 * _SMALL)
     panel.grid(alpha=0.25)
 
 
-def _draw_losses(panel: Axes, rungs: Sequence[Mapping[str, Any]], *, chance: float) -> None:
+def _end(epoch: float | None) -> str:
+    """An end of an interval that so few repeats can't bound is an ellipsis, as in the terminal."""
+    return "…" if epoch is None else f"{epoch:g}"
+
+
+def _draw_losses(panel: Axes, document: Mapping[str, Any], *, chance: float) -> None:
+    rungs = document["rungs"]
     places = np.arange(len(rungs))
     for key, colour, marker, shift, label in (
         ("val_loss_best", BEST, "o", -0.1, "at its best epoch"),
@@ -136,9 +212,24 @@ def _draw_losses(panel: Axes, rungs: Sequence[Mapping[str, Any]], *, chance: flo
         known = [i for i, rung in enumerate(rungs) if rung[key] is not None]
         means = [rungs[i][key][0] for i in known]
         errors = [rungs[i][key][1] or 0.0 for i in known]  # of one repeat there is no standard error
-        panel.errorbar(places[known] + shift, means, yerr=errors, fmt=marker, color=colour, capsize=4, label=label)
-    panel.axhline(chance, color="0.45", lw=0.9, ls=":", label="chance")
-    panel.set_xticks(places, [rung["name"] for rung in rungs])
+        face = "white" if key == "val_loss_best" else colour  # told apart in grey, too
+        panel.errorbar(
+            places[known] + shift,
+            means,
+            yerr=errors,
+            fmt=marker,
+            color=colour,
+            mfc=face,
+            mew=1.6,
+            capsize=4,
+            label=label,
+        )
+    panel.axhline(chance, color="0.45", lw=0.9, ls=":")
+    _mark_beginning(panel, document["begins_to_overfit"]["trained_to_the_end"], [rung["name"] for rung in rungs])
+    kept = document["recommended"]["rung"]
+    panel.set_xticks(places, [rung["name"] + "\nrecommended" * (rung["name"] == kept) for rung in rungs])
+    if len(rungs) > _MOST_LEVEL:
+        panel.tick_params("x", rotation=20)
     panel.set_xlim(-0.5, len(rungs) - 0.5)
     panel.set_ylabel("validation loss (nats)")
     panel.set_title("What each rung comes to (mean ± standard error over repeats)")
@@ -146,12 +237,25 @@ def _draw_losses(panel: Axes, rungs: Sequence[Mapping[str, Any]], *, chance: flo
     panel.legend(loc="best")
 
 
+def _mark_beginning(panel: Axes, found: Mapping[str, Any], names: Sequence[str]) -> None:
+    """A line before the rung at which the model begins to overfit, or the rungs among which that stays open."""
+    if found["established"] and found["bound"] != "above":
+        panel.axvline(names.index(found["rung"]) - 0.5, color=ONSET, lw=1.3, ls="--", label="begins to overfit")
+    elif found["between"]:
+        low, high = found["between"]
+        end = len(names) - 0.5 if high is None else names.index(high)
+        label = "begins to overfit in here: not established"
+        panel.axvspan(names.index(low), end, color=ONSET, alpha=0.12, lw=0, label=label)
+
+
 def _limit_losses(panel: Axes, curves: Mapping[str, Sequence[Curves]], *, chance: float) -> None:
-    """Keep one spike from flattening every panel."""
+    """Keep one spike of one fit from flattening every panel."""
     values = [v for fits in curves.values() for fit in fits for v in (*fit.val_loss, *fit.train_loss)]
     finite = np.array([v for v in values if math.isfinite(v)])
     if finite.size:
-        panel.set_ylim(0, max(chance * 1.15, float(np.quantile(finite, 0.995)) * 1.1))
+        means = [_mean_over_repeats([f.val_loss for f in fits if f.epochs]) for fits in curves.values()]
+        highest = max([float(mean.max()) for mean in means if mean.size], default=0.0)
+        panel.set_ylim(0, max(chance * 1.1, float(np.quantile(finite, 0.995)) * 1.05, highest * 1.05))
 
 
 def _mean_over_repeats(series: Sequence[Sequence[float]]) -> NDArray[np.float64]:
