@@ -13,7 +13,7 @@ import pytest
 from tests.conftest import ROOT
 
 PACKAGE = ROOT / "rfcx_lab"
-COMMON = {"__version__", "config", "console", "errors", "files", "interrupt"}
+COMMON = {"__version__", "config", "console", "errors", "files", "interrupt", "progress"}
 MAY_IMPORT = {
     "data": set(),
     "verdict": set(),
@@ -30,7 +30,7 @@ OWNERS = {
     "tensorflow": set(),
     "librosa": {"features"},
     "mlflow": {"lab/tracking.py"},
-    "rich": {"console.py"},
+    "rich": {"console.py", "progress.py"},
     "distributed": {"lab/cluster.py"},
     "jinja2": {"report"},
     "matplotlib": {"report"},

@@ -18,7 +18,7 @@ from rfcx_lab.lab.ladder import climb_ladder
 from rfcx_lab.lab.pages import write_data_page
 from rfcx_lab.lab.study import prepare_study, read_tables
 from rfcx_lab.report.files import write_audit
-from rfcx_lab.report.table import HEADER, ladder_rows
+from rfcx_lab.report.table import HEADER, LEAST, ladder_rows
 
 
 def run(config: Config, output: Path, *, command: Sequence[str] = ()) -> None:
@@ -41,12 +41,14 @@ def run(config: Config, output: Path, *, command: Sequence[str] = ()) -> None:
 
 def _climb(config: Config, output: Path, command: Sequence[str]) -> None:
     climb = climb_ladder(config, output, command=command)
-    console.table(HEADER, ladder_rows(climb.document))
+    console.table(HEADER, ladder_rows(climb.document), least=LEAST)
     console.say(climb.verdict.answer, style="bold")
     console.say("")
     for path in climb.files:
-        console.say(str(path))
-    console.say(f"Compare runs: make ui, or mlflow ui --backend-store-uri {hide_password(config.tracking.uri)}")
+        console.say(str(path), whole=True)
+    console.say(
+        f"Compare runs: make ui, or mlflow ui --backend-store-uri {hide_password(config.tracking.uri)}", whole=True
+    )
 
 
 def _sweep(config: Config, output: Path) -> None:
@@ -56,9 +58,13 @@ def _sweep(config: Config, output: Path) -> None:
     console.say(swept.document["answer"], style="bold")
     console.say("")
     for path in swept.files:
-        console.say(str(path))
-    console.say(f"Compare runs: make ui, or mlflow ui --backend-store-uri {hide_password(config.tracking.uri)}")
-    console.say(f"Compare trials: make dashboard, or optuna-dashboard {hide_password(config.sweep.storage)}")
+        console.say(str(path), whole=True)
+    console.say(
+        f"Compare runs: make ui, or mlflow ui --backend-store-uri {hide_password(config.tracking.uri)}", whole=True
+    )
+    console.say(
+        f"Compare trials: make dashboard, or optuna-dashboard {hide_password(config.sweep.storage)}", whole=True
+    )
 
 
 def _audit(config: Config, output: Path, command: Sequence[str]) -> None:
@@ -68,7 +74,7 @@ def _audit(config: Config, output: Path, command: Sequence[str]) -> None:
     if config.look.only:
         written.append(write_data_page(output, clips, splits, config, audit=audit, windows=windows, command=command))
     for path in written:
-        console.say(str(path))
+        console.say(str(path), whole=True)
 
 
 def _survey(config: Config) -> tuple[Clips, Sequence[Split], Audit, WindowStore | None]:

@@ -43,6 +43,11 @@ class FitSpec:
     training: TrainingConfig
 
     @property
+    def title(self) -> str:
+        """What a person calls the fit: its rung, and which repeat."""
+        return f"{self.rung.name} · {self.split.repeat}"
+
+    @property
     def key(self) -> str:
         """16 hex digits over data, features, split, seed, architecture, training and library versions."""
         rung = signature(replace(self.rung, name=MISSING, role="capacity"))  # a name changes no curve

@@ -10,6 +10,7 @@ import numpy as np
 
 from rfcx_lab.lab.fits import FitSpec, FitStore, HeldOut
 from rfcx_lab.lab.tracking import CurveStream, start_mlflow
+from rfcx_lab.lab.under_way import Marker, in_turn
 from rfcx_lab.model.backend import start_keras
 from rfcx_lab.model.fit import Fit, Part, fit_rung, load_model, predict, score
 
@@ -46,7 +47,7 @@ def train(job: Job) -> str:
             classes=spec.classes,
             training=spec.training,
             seed=spec.seed,
-            on_epoch=CurveStream(uri=job.tracking_uri, run_id=job.run_id),
+            on_epoch=in_turn(CurveStream(uri=job.tracking_uri, run_id=job.run_id), Marker(job.store, spec.key)),
         )
         store.write(spec, fit)
     return spec.key
