@@ -31,8 +31,8 @@ _HINTED = 1.06  # letters on a grid of pixels are wider by up to so much
 _SPARE = 1.25
 _MARGIN = 0.1  # inches
 _MOST_LEVEL = 8  # names of rungs that stand side by side
-_RESOLUTION = 200  # dots per inch of the PNG
-_STYLE: dict[Any, Any] = {
+RESOLUTION = 200  # dots per inch of the PNG
+STYLE: dict[Any, Any] = {
     "font.size": _FONT,
     "axes.titlesize": _FONT,
     "axes.labelsize": _FONT,
@@ -48,12 +48,12 @@ def draw_ladder(curves: Mapping[str, Sequence[Curves]], document: Mapping[str, A
     import matplotlib
 
     figure = ladder_figure(curves, document)
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure.draw_without_rendering()
         figure.set_layout_engine("none")  # it would place everything once more, and slightly differently, per format
         for path in paths:
             dateless = {"Date": None} if path.suffix == ".svg" else None
-            figure.savefig(path, dpi=_RESOLUTION, metadata=dateless)
+            figure.savefig(path, dpi=RESOLUTION, metadata=dateless)
 
 
 def ladder_figure(curves: Mapping[str, Sequence[Curves]], document: Mapping[str, Any]) -> Figure:
@@ -63,7 +63,7 @@ def ladder_figure(curves: Mapping[str, Sequence[Curves]], document: Mapping[str,
     """
     import matplotlib
 
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         return _lay_out(curves, document)
 
 
@@ -186,7 +186,7 @@ def _draw_rung(panel: Axes, fits: Sequence[Curves], rung: Mapping[str, Any], *, 
             end = high if high is not None else longest
             panel.axvspan(low, end, color=ONSET, alpha=0.12, lw=0, label="its 95 % interval")
         panel.axvline(point, color=ONSET, lw=1.3, ls="-.", label="onset (median)")
-        spread = "" if low is None and high is None else f" [{_end(low)}, {_end(high)}]"
+        spread = "" if low is None and high is None else f" [{show_end(low)}, {show_end(high)}]"
         note = f"{overfitting}/{repeats} overfit from {point:g}{spread}"
     else:
         note = f"{overfitting}/{repeats} overfit"
@@ -197,7 +197,7 @@ def _draw_rung(panel: Axes, fits: Sequence[Curves], rung: Mapping[str, Any], *, 
     panel.grid(alpha=0.25)
 
 
-def _end(epoch: float | None) -> str:
+def show_end(epoch: float | None) -> str:
     """An end of an interval that so few repeats can't bound is an ellipsis, as in the terminal."""
     return "…" if epoch is None else f"{epoch:g}"
 
