@@ -21,7 +21,7 @@ PLAIN_INTERVAL = 15.0
 """Seconds between the first progress lines where the output is not a terminal; later ones come less often."""
 
 _PLAIN_GROWTH = 0.05  # a line when so much more time has gone by since the last: some 70 lines in an hour
-_REFRESHES = 2.0  # a second: each takes some milliseconds
+_REFRESHES = 2.0  # a second: each takes 1.5 ms
 _BAR = (8, 40)  # columns of a progress bar, at least and at most; no bar where there is no room for one
 _INDENT = _GAP = 2  # columns
 _ROOM_BELOW = 6  # lines of the terminal that what is under way leaves free
@@ -62,9 +62,13 @@ def track(items: Iterable[T], description: str, *, total: int) -> Iterator[T]:
 @contextmanager
 def watch(description: str, look: Callable[[], Sight]) -> Iterator[None]:
     """Show what `look` sees, looking again now and then (in a thread of its own), until the block ends."""
-    live = sys.stdout.isatty() and not console().is_dumb_terminal
-    with _LiveWatch(description, look).shown() if live else _PlainWatch(description, look).shown():
+    with (_LiveWatch if is_live() else _PlainWatch)(description, look).shown():
         yield
+
+
+def is_live() -> bool:
+    """Whether lines can be redrawn: in a terminal, and one that can move its cursor."""
+    return sys.stdout.isatty() and not console().is_dumb_terminal
 
 
 class _Steps:
