@@ -35,16 +35,14 @@ class Marker:
     def __init__(self, store: Path, key: str) -> None:
         self._path = _path(store, key)
         self._best = (0, math.inf)  # epoch and validation loss
-        with suppress(OSError):
-            store.mkdir(parents=True, exist_ok=True)
-            self._path.unlink(missing_ok=True)  # of a fit that was killed
+        remove_mark(store, key)  # of a fit that was killed
 
     def __call__(self, number: int, epoch: Any) -> None:
         """Mark epoch `number` (from 1) as the last one."""
         if epoch.val_loss < self._best[1]:
             self._best = (number, epoch.val_loss)
         fields = (number, epoch.train_loss, epoch.val_loss, *self._best)
-        with suppress(OSError):  # a full disk is told by what matters
+        with suppress(OSError):  # a full disk is told by what matters; a worker elsewhere may not have this one at all
             self._path.write_text(" ".join(f"{field:.6g}" for field in fields) + "\n")
 
 
@@ -81,6 +79,9 @@ class Board:
         """`specs` are to be trained; `done` more are there already."""
         self._store, self._done = store, done
         self._work = {spec.key: _seconds(spec) for spec in specs}
+        if self._work:
+            with suppress(OSError):
+                store.mkdir(parents=True, exist_ok=True)  # where the first marks go, before any fit is kept
         self._all = done + len(self._work)
         self._finished = 0.0  # seconds, by estimate
         self._running: dict[str, tuple[FitSpec, Mark | None]] = {}

@@ -95,15 +95,13 @@ def test_fits_under_way_are_seen_and_ctrl_c_ends_in_a_sentence(runs):
     assert end.count(STOPPED) == 1 and end.strip().endswith(STOPPED)
     assert "epoch" not in end.split("\nFits ")[-1]
     assert re.findall(r"\x1b\[\?25([hl])", text)[-1] == "h"  # the cursor is there again
+    assert_nothing_is_redrawn_above(text[text.index(STOPPING) :])
 
 
-def test_what_stopping_says_is_not_wiped_out(runs):
-    """Nothing that redraws the bar goes up over a line that was said meanwhile."""
-    slow = {fakes.SECONDS_PER_EPOCH: "0.1"}
-    text, _ = in_terminal(runs, "engine=inline", columns=80, environment=slow, until=lambda text: "epoch 2 of" in text)
-    after = text[text.index(STOPPING) :]
+def assert_nothing_is_redrawn_above(text: str) -> None:
+    """What the first line says is not wiped out by what redraws the lines below it."""
     lines_below, highest = 0, 0
-    for piece in re.split(r"(\n|\x1b\[\d*A)", after):
+    for piece in re.split(r"(\n|\x1b\[\d*A)", text):
         if piece == "\n":
             lines_below += 1
         elif re.fullmatch(r"\x1b\[\d*A", piece):
@@ -112,9 +110,9 @@ def test_what_stopping_says_is_not_wiped_out(runs):
     assert highest >= 0
 
 
-def test_it_ends_with_the_verdict_and_uncoloured_where_that_is_wanted(runs):
+def test_it_ends_with_the_verdict_uncoloured_and_verbose_where_that_is_wanted(runs):
     fast = {fakes.SECONDS_PER_EPOCH: "0.02", "NO_COLOR": "1"}
-    text, status = in_terminal(runs, "engine=inline", columns=60, environment=fast)
+    text, status = in_terminal(runs, "engine=inline", "hydra.verbose=true", columns=60, environment=fast)
     said = plain(text)
     assert status == 0
     assert not [word for word in NOISE if word in text]
@@ -129,12 +127,6 @@ def test_it_ends_with_the_verdict_and_uncoloured_where_that_is_wanted(runs):
     assert not list(runs.glob("fits/.*.mark"))
     [report] = runs.glob("studies/*/*/report.html")
     assert str(report) in said  # in one piece, though it is longer than a line
-
-
-def test_debug_lines_are_our_own(runs):
-    quick = {fakes.SECONDS_PER_EPOCH: "0"}
-    text, status = in_terminal(runs, "engine=inline", "hydra.verbose=true", columns=100, environment=quick)
-    assert status == 0
-    loggers = re.findall(r"^\[[\d :,-]+\]\[([\w.]+)\]\[DEBUG\] - ", plain(text), re.MULTILINE)
+    loggers = re.findall(r"^\[[\d :,-]+\]\[([\w.]+)\]\[DEBUG\] - ", said, re.MULTILINE)
     assert {"rfcx_lab.lab.fitting", "rfcx_lab.lab.study", "rfcx_lab.features.cache"} <= set(loggers)
     assert all(name.split(".")[0] in ("rfcx_lab", "hydra") for name in loggers), set(loggers)
