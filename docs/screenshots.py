@@ -27,7 +27,7 @@ from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 HERE = Path(__file__).resolve().parent
-WIDTH, HEIGHT = 1280, 860
+WIDTH, HEIGHT, LOW = 1280, 860, 640
 MOST_BYTES = 200_000
 PATIENCE = 300_000  # milliseconds, for a machine with other work to do
 ASSISTANT = "mlflow.assistant.fab.autoOpenedOnFirstLoad_v1"  # once opened by itself, it stays closed
@@ -52,12 +52,13 @@ def main() -> None:
         page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light")
         page.set_default_timeout(PATIENCE)
         page.add_init_script(f"localStorage.setItem('{ASSISTANT}', 'true')")
-        for name, show in (
-            ("report", lambda: page.goto(report.resolve().as_uri())),
-            ("data", lambda: page.goto(data.resolve().as_uri())),
-            ("mlflow", lambda: _show_mlflow(page, mlflow, store, report.parent)),
-            ("optuna", lambda: _show_dashboard(page, dashboard)),
+        for name, height, show in (
+            ("report", HEIGHT, lambda: page.goto(report.resolve().as_uri())),
+            ("data", HEIGHT, lambda: page.goto(data.resolve().as_uri())),
+            ("mlflow", LOW, lambda: _show_mlflow(page, mlflow, store, report.parent)),
+            ("optuna", LOW, lambda: _show_dashboard(page, dashboard)),
         ):
+            page.set_viewport_size({"width": WIDTH, "height": height})
             show()
             _settle(page)
             kept = _keep(page.screenshot(), options.out / f"{name}.png")
@@ -118,12 +119,12 @@ def _answers(address: str) -> bool:
 
 
 def _show_mlflow(page: Page, address: str, store: Path, study: Path) -> None:
-    """The curves of a fit: of the rung at which overfitting begins, or of the recommended one."""
+    """Both losses of a fit: of the rung at which overfitting begins, or of the recommended one."""
     experiment, run = _telling_fit(store, study)
     page.goto(f"{address}/#/experiments/{experiment}/runs/{run}/model-metrics?workflowType=machine_learning")
-    page.get_by_placeholder("Search metric charts").fill("(loss|accuracy)/(train|val)$")
-    page.wait_for_function("document.querySelectorAll('.js-plotly-plot').length == 4")
-    page.wait_for_function("document.querySelectorAll('.js-plotly-plot .scatterlayer .trace').length >= 4")
+    page.get_by_placeholder("Search metric charts").fill("loss/(train|val)$")
+    page.wait_for_function("document.querySelectorAll('.js-plotly-plot').length == 2")
+    page.wait_for_function("document.querySelectorAll('.js-plotly-plot .scatterlayer .trace').length >= 2")
 
 
 def _telling_fit(store: Path, study: Path) -> tuple[str, str]:
