@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rfcx_lab.report.headline import Headline
 from rfcx_lab.verdict import Curves
 
 if TYPE_CHECKING:
@@ -26,10 +27,6 @@ _COLUMNS = 4
 _PANEL = (2.6, 2.2)  # inches
 _FONT = 12  # points: 6 where the figure stands in one of two columns
 _SMALL = 10.5
-_LINE = 1.3  # distance of two lines over the height of their letters
-_HINTED = 1.06  # letters on a grid of pixels are wider by up to so much
-_SPARE = 1.25
-_MARGIN = 0.1  # inches
 _MOST_LEVEL = 8  # names of rungs that stand side by side
 RESOLUTION = 200  # dots per inch of the PNG
 STYLE: dict[Any, Any] = {
@@ -75,7 +72,7 @@ def _lay_out(curves: Mapping[str, Sequence[Curves]], document: Mapping[str, Any]
     columns = min(_COLUMNS, len(rungs))
     rows = math.ceil(len(rungs) / columns)
     width = max(columns * _PANEL[0], 7.5)
-    answer = _Answer(document["answer"], width=width - 2 * _MARGIN)
+    answer = Headline(document["answer"], width=width, sizes=(_FONT, _SMALL))
     figure = Figure(figsize=(width, answer.height + (rows + 1.4) * _PANEL[1] + 1.1), layout="constrained")
     FigureCanvasAgg(figure)
     heights = [answer.height, *[_PANEL[1]] * rows, 1.15 * _PANEL[1]]
@@ -104,60 +101,6 @@ def _lay_out(curves: Mapping[str, Sequence[Curves]], document: Mapping[str, Any]
     _draw_losses(figure.add_subplot(grid[rows + 1, :]), document, chance=chance)
     answer.draw(figure.add_subplot(grid[0, :]))
     return figure
-
-
-class _Answer:
-    """The verdict in words: its first sentence stands alone, and stands out."""
-
-    def __init__(self, text: str, *, width: float) -> None:
-        first, stop, rest = text.partition(". ")
-        self._parts = [
-            (wrap(first + stop.rstrip(), width=width, size=_FONT, weight="bold"), _FONT, "bold"),
-            (wrap(rest, width=width, size=_SMALL), _SMALL, "normal"),
-        ]
-
-    @property
-    def height(self) -> float:
-        """Inches, with some to spare: what labels take is taken from every row of axes alike."""
-        return _SPARE * sum(len(lines) * size * _LINE for lines, size, _ in self._parts) / 72
-
-    def draw(self, axes: Axes) -> None:
-        """Draw it in place of `axes`."""
-        axes.axis("off")
-        down = 0.0
-        for lines, size, weight in self._parts:
-            text = axes.annotate(
-                "\n".join(lines),
-                xy=(_MARGIN, 1),
-                xycoords=(axes.figure.dpi_scale_trans, axes.transAxes),
-                xytext=(0, -down),
-                textcoords="offset points",
-                va="top",
-                fontsize=size,
-                fontweight=weight,
-                linespacing=_LINE,
-            )
-            text.set_in_layout(False)  # it is as wide as the figure, not as the axes
-            down += len(lines) * size * _LINE
-
-
-def wrap(text: str, *, width: float, size: float, weight: str = "normal") -> list[str]:
-    """Lines of at most `width` inches in letters of `size` points."""
-    from matplotlib.font_manager import FontProperties
-    from matplotlib.textpath import TextToPath
-
-    font, measure = FontProperties(size=size, weight=weight), TextToPath()
-
-    def inches(line: str) -> float:
-        return float(measure.get_text_width_height_descent(line.replace("$", ""), font, ismath=False)[0]) / 72 * _HINTED
-
-    lines: list[str] = []
-    for word in text.split():
-        if lines and inches(f"{lines[-1]} {word}") <= width:
-            lines[-1] += f" {word}"
-        else:
-            lines.append(word)
-    return lines
 
 
 def _frame(panel: Axes) -> None:
