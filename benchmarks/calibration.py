@@ -39,7 +39,7 @@ from known_families import draw_known
 from known_truth import NADEAU_BENGIO
 from record_fit import RecordedRung, fit_records
 
-from rfcx_lab.console import progress
+from rfcx_lab.progress import progress
 
 TABLES = ("onset", "intervals", "claims", "power")
 BUDGETS = (30, 50, 100)

@@ -5,18 +5,20 @@
 Part one, in one process: a fit as a worker does it (curves streamed to MLflow, best weights kept, result written to the
 store) against the same model built, compiled and fitted by hand, with both parts evaluated by the same code after each
 epoch. Once as it is, where a rung is traced once per process, and once with every fit traced anew, as the bare one is.
-Part two: the driver's own CPU time per fit, over a ladder whose fits only wait as long as the measured ones took. Two
-minutes.
+Part two: the driver's own CPU time per fit, over a ladder whose fits only wait as long as the measured ones took; with
+plain lines, and with what a terminal is shown twice a second. Three minutes.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,7 @@ import numpy as np
 from hydra import compose, initialize_config_dir
 from measure import check, describe_machine, interleave, ratios, show
 from omegaconf import OmegaConf
+from rich.console import Console
 
 from rfcx_lab.config import Config, RungConfig, TrainingConfig, register_schemas
 from rfcx_lab.data.splits import Split
@@ -70,9 +73,13 @@ def main() -> int:
             check("harness against bare, traced anew", ratios(anew, bare)),
         ]
         length = options.fit_seconds or statistics.median(ours)
-        own = _driver_seconds(Path(folder) / "driver", length=length, epochs=options.epochs, repeats=options.repeats)
-        print(f"driver: {1000 * own:.1f} ms of CPU per fit of {length:.1f} s")
-        aims.append(check("driver's own time, share of a fit", [own / length], at_most=0.02))
+        for where, place in (("", nullcontext), (", in a terminal", a_terminal)):
+            with place():
+                own = _driver_seconds(
+                    Path(folder) / f"driver{where}", length=length, epochs=options.epochs, repeats=options.repeats
+                )
+            print(f"driver{where}: {1000 * own:.1f} ms of CPU per fit of {length:.1f} s")
+            aims.append(check(f"driver's own time{where}, share of a fit", [own / length], at_most=0.02))
     return 0 if all(aims) else 1
 
 
@@ -170,6 +177,19 @@ def waiting_fit(rung: RungConfig, *, training: TrainingConfig, on_epoch: Callabl
         on_epoch(number, epoch)
     fit.best_epoch = training.epochs
     return fit
+
+
+@contextmanager
+def a_terminal() -> Iterator[None]:
+    """Have progress drawn as in a terminal of 100 by 30, which nobody sees."""
+    with Path(os.devnull).open("w") as nowhere:
+        console = Console(file=nowhere, force_terminal=True, width=100, height=30)
+        with (
+            patch("rfcx_lab.console.console", lambda: console),
+            patch("rfcx_lab.progress.console", lambda: console),
+            patch("rfcx_lab.progress.is_live", lambda: True),
+        ):
+            yield
 
 
 def _driver_seconds(runs: Path, *, length: float, epochs: int, repeats: int) -> float:

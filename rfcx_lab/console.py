@@ -1,34 +1,19 @@
-"""What a person sees in the terminal: progress with the time left, and plain lines where there is no terminal.
-
-The only owner of `rich`.
-"""
+"""What a person sees in the terminal: lines and tables, as wide as it is. Progress is in `progress`."""
 
 from __future__ import annotations
 
+import logging
 import sys
-import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from functools import cache
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-T = TypeVar("T")
-
-PLAIN_INTERVAL = 15.0
-"""Seconds between two progress lines where the output is not a terminal."""
-
 _PLAIN_WIDTH = 140  # columns for tables where there is no terminal to ask
-
-
-class Bar(Protocol):
-    """A running progress bar."""
-
-    def advance(self, steps: float = 1.0, *, note: str | None = None) -> None:
-        """Move on by `steps`; `note` replaces the text behind the bar."""
+_TABLE_GAP = 3  # columns between two of a table
 
 
 @cache
@@ -40,78 +25,40 @@ def console() -> Console:
     return Console(highlight=False, soft_wrap=piped, width=_PLAIN_WIDTH if piped else None)
 
 
-def say(text: str, *, style: str | None = None) -> None:
-    """Print one line as it stands (square brackets are text, not markup)."""
-    console().print(text, style=style, markup=False)
+def say(text: str, *, style: str | None = None, whole: bool = False) -> None:
+    """Print one line as it stands (square brackets are text, not markup).
+
+    `whole` leaves it to the terminal to wrap it, so that a path or a command can be copied in one piece.
+    """
+    console().print(text, style=style, markup=False, soft_wrap=True if whole else None)
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, styles: Sequence[str | None] = ()) -> None:
-    """Print a table, its first column to the left and the others to the right; `styles` are those of its rows."""
+def table(
+    header: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    styles: Sequence[str | None] = (),
+    least: Sequence[str] = (),
+) -> None:
+    """Print a table, its first column to the left and the others to the right; `styles` are those of its rows.
+
+    Where it is wider than the terminal, columns are left out in the order of `least`, and named below it.
+    """
     from rich import box
     from rich.table import Table
 
+    rows = [tuple(row) for row in rows]
+    shown = columns_that_fit(header, rows, least, width=console().width, gap=_TABLE_GAP)
     out = Table(box=box.SIMPLE_HEAD)
-    for i, name in enumerate(header):
-        out.add_column(name, justify="left" if i == 0 else "right", no_wrap=True)
+    out.add_column(header[0], overflow="fold")
+    for column in shown[1:]:
+        out.add_column(header[column], justify="right", no_wrap=True)
     for row, style in zip_longest(rows, styles):
-        out.add_row(*row, style=style)
+        out.add_row(*(row[column] for column in shown), style=style)
     console().print(out, soft_wrap=False)
-
-
-@contextmanager
-def progress(description: str, *, total: float) -> Iterator[Bar]:
-    """Show how far `total` steps have come and how long the rest will take."""
-    if not console().is_terminal:
-        yield _PlainBar(description, total=total)
-        return
-    from rich import progress as rich_progress
-
-    columns = (
-        rich_progress.TextColumn("{task.description}"),
-        rich_progress.BarColumn(),
-        rich_progress.MofNCompleteColumn(),
-        rich_progress.TextColumn("left"),
-        rich_progress.TimeRemainingColumn(elapsed_when_finished=True),
-        rich_progress.TextColumn("{task.fields[note]}", style="dim"),
-    )
-    with rich_progress.Progress(*columns, console=console()) as live:
-        yield _RichBar(live, live.add_task(description, total=total, note=""))
-
-
-def track(items: Iterable[T], description: str, *, total: int) -> Iterator[T]:
-    """Yield `items`, with a progress bar over them."""
-    with progress(description, total=total) as bar:
-        for item in items:
-            yield item
-            bar.advance()
-
-
-class _RichBar:
-    def __init__(self, live: object, task: object) -> None:
-        self._live, self._task = live, task
-
-    def advance(self, steps: float = 1.0, *, note: str | None = None) -> None:
-        fields = {} if note is None else {"note": note}
-        self._live.update(self._task, advance=steps, **fields)  # type: ignore[attr-defined]
-
-
-class _PlainBar:
-    """One line now and then: what a log file or a CI page can hold."""
-
-    def __init__(self, description: str, *, total: float) -> None:
-        self._description, self._total, self._done = description, total, 0.0
-        self._start = self._printed = time.monotonic()
-
-    def advance(self, steps: float = 1.0, *, note: str | None = None) -> None:
-        self._done += steps
-        now = time.monotonic()
-        finished = self._done >= self._total
-        if now - self._printed < PLAIN_INTERVAL and not (finished and self._printed > self._start):
-            return
-        self._printed = now
-        left = (now - self._start) / self._done * (self._total - self._done) if self._done else 0.0
-        note = f" · {note}" if note else ""
-        say(f"{self._description}: {self._done:.0f} of {self._total:.0f}, {duration(left)} left{note}")
+    left_out = [name for i, name in enumerate(header) if i not in shown]
+    if left_out:
+        say(f"Too wide for this terminal, and left out: {', '.join(left_out)}.", style="dim")
 
 
 def duration(seconds: float) -> str:
@@ -122,3 +69,28 @@ def duration(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes} min {rest:02d} s"
     return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+class LogHandler(logging.Handler):
+    """Has log records said like everything else: above a progress bar where there is one."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say one record."""
+        say(self.format(record), style="dim", whole=True)
+
+
+def columns_that_fit(
+    header: Sequence[str], rows: Sequence[Sequence[str]], least: Sequence[str], *, width: int, gap: int
+) -> list[int]:
+    """Places of the columns that `width` has room for, `gap` apart.
+
+    Those in `least` are left out, in that order, as far as they must; where no column has a name, the last ones are.
+    """
+    shown = list(range(len(header)))
+    widths = [max([len(name), *(len(row[i]) for row in rows)]) + gap for i, name in enumerate(header)]
+    order = [header.index(name) for name in least] if least or any(header) else shown[:0:-1]
+    for place in order:
+        if sum(widths[i] for i in shown) <= width:
+            break
+        shown.remove(place)
+    return shown

@@ -8,13 +8,15 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 STOPPING = "Stopping, which takes some seconds; a second Ctrl-C ends at once."
 STOPPED = "Stopped. Finished fits and features are kept: the same command goes on from here."
 STATUS = 130  # as shells report Ctrl-C
 _announced: list[bool] = []
+_voices: list[Callable[[str], None]] = []
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -33,9 +35,26 @@ def stop(number: int, frame: FrameType | None) -> None:
 
 def announce() -> None:
     """Say, once, that the first signal was heard."""
-    if not _announced:
-        _announced.append(True)
-        os.write(2, f"\n{STOPPING}\n".encode())
+    if _announced:
+        return
+    _announced.append(True)
+    if _voices:
+        try:
+            _voices[-1](STOPPING)
+            return
+        except RuntimeError:  # the signal came amid the writing of a line
+            pass
+    os.write(2, f"\n{STOPPING}\n".encode())
+
+
+@contextmanager
+def spoken_by(voice: Callable[[str], None]) -> Iterator[None]:
+    """Have `voice` say, within the block, that a signal was heard: what redraws the last lines would wipe it out."""
+    _voices.append(voice)
+    try:
+        yield
+    finally:
+        _voices.remove(voice)
 
 
 def was_heard() -> bool:

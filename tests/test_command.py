@@ -8,13 +8,8 @@ import re
 import shlex
 import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
-import time
-import zipfile
-from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -22,28 +17,12 @@ from hydra import compose, initialize_config_dir
 
 from rfcx_lab.config import Config
 from rfcx_lab.interrupt import STATUS, STOPPED, STOPPING
-from rfcx_lab.lab.answer import check_answer
 from rfcx_lab.lab.checks import check_config
+from tests.commandline import assert_one_sentence, command, run
 from tests.conftest import ROOT, compose_config
-from tests.lab.outcome import assert_view_is_whole
 
 EXPERIMENTS = sorted(path.stem for path in (ROOT / "conf" / "experiment").glob("*.yaml"))
 GROUPS = {group: sorted(p.stem for p in (ROOT / "conf" / group).glob("*.yaml")) for group in ("features", "window")}
-
-
-def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "rfcx_lab", *arguments]
-
-
-def run(*arguments: str, timeout: float = 280) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(*arguments), cwd=ROOT, capture_output=True, text=True, timeout=timeout)
-
-
-def only_verdict(folder: Path) -> dict:
-    [path] = folder.glob("studies/*/*/verdict.json")
-    document = json.loads(path.read_text())
-    check_answer(document)
-    return document
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
@@ -83,13 +62,6 @@ def test_bad_input_is_one_sentence(arguments, message, tmp_path):
     finished = run("+experiment=smoke", f"runs_dir={tmp_path}", "engine=inline", *arguments)
     assert_one_sentence(finished, message)
     assert not (tmp_path / "fits").exists()
-
-
-def assert_one_sentence(finished: subprocess.CompletedProcess[str], message: str) -> None:
-    assert finished.returncode == 1
-    [sentence] = finished.stderr.splitlines()
-    assert message in sentence
-    assert len(sentence) < 400
 
 
 @pytest.mark.parametrize("target", ["ladder", "look", "sweep"])
@@ -201,15 +173,6 @@ def test_audit_trains_nothing_and_does_without_sound(sound, rfcx_folder, tmp_pat
     assert not list(runs.glob("mlflow*"))
 
 
-@pytest.fixture(scope="module")
-def smoke(tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess[str]]:
-    """The smoke experiment, run once and undisturbed: its runs folder, and what it said."""
-    folder = tmp_path_factory.mktemp("smoke")
-    finished = run("+experiment=smoke", f"runs_dir={folder}")
-    assert finished.returncode == 0, finished.stderr
-    return folder, finished
-
-
 def test_help_names_every_option_and_marks_the_defaults():
     text = run("--help").stdout
     options = list((ROOT / "conf").glob("*/*.yaml"))
@@ -234,81 +197,3 @@ def compose_choices() -> dict[str, str]:
 
 def test_help_beside_other_arguments_shows_what_they_compose():
     assert "epochs: 7" in run("+experiment=smoke", "training.epochs=7", "--help").stdout
-
-
-@pytest.mark.keras
-def test_smoke_runs_to_a_verdict_and_again_from_the_store(smoke):
-    folder, first = smoke
-    document = only_verdict(folder)
-    assert document["answer"] in first.stdout
-    assert [rung["repeats"] for rung in document["rungs"]] == [2, 2, 2]
-    test = document["test"]
-    assert test["rung"] == document["recommended"]["rung"]
-    assert test["loss"][0] > 0
-    assert 1 <= test["model"]["epoch"] <= 10
-    [kept] = folder.glob("artifacts/smoke/*/artifacts/model/best.keras")
-    assert zipfile.is_zipfile(kept)
-    assert not list(folder.rglob("*.pkl"))
-    assert "Traceback" not in first.stderr
-    assert "cuda" not in first.stderr.lower()
-    again = run("+experiment=smoke", f"runs_dir={folder}", f"hydra.run.dir={folder / 'again'}")
-    assert "all 6 are there from earlier runs" in again.stdout
-    assert document["answer"] in again.stdout
-
-
-@pytest.mark.keras
-def test_killed_and_stopped_while_training_is_resumed(smoke, tmp_path):
-    """SIGKILL at three moments of real fits, and Ctrl-C at a fourth: the undisturbed verdict, and no fit done twice."""
-    undisturbed, _ = smoke
-    kept = {}
-    for finished, send in (
-        (0, lambda driver: os.killpg(driver.pid, signal.SIGKILL)),  # while the first ones train
-        (1, lambda driver: driver.kill()),  # it alone: its workers end by themselves
-        (3, lambda driver: os.killpg(driver.pid, signal.SIGINT)),
-        (5, lambda driver: os.killpg(driver.pid, signal.SIGKILL)),
-    ):
-        stopped = interrupt(tmp_path, send, after=finished)
-        assert not list(tmp_path.glob("studies/*/*/verdict.json"))
-        assert stopped.returncode == -signal.SIGKILL or stopped.stderr == f"\n{STOPPING}\n{STOPPED}\n"
-        for path in tmp_path.glob("fits/[!.]*/fit.json"):
-            assert kept.setdefault(path, path.stat().st_mtime_ns) == path.stat().st_mtime_ns
-    rerun = run("+experiment=smoke", f"runs_dir={tmp_path}")
-    assert rerun.returncode == 0, rerun.stderr
-    assert "from earlier runs" in rerun.stdout
-    assert all(path.stat().st_mtime_ns == written for path, written in kept.items())
-    found, expected = only_verdict(tmp_path), only_verdict(undisturbed)
-    found["data"]["root"] = expected["data"]["root"] = None
-    assert found == expected
-    assert found["recommended"]["rung"] is not None
-    curves = [next(folder.glob("studies/*/*/curves.csv.gz")).read_bytes() for folder in (tmp_path, undisturbed)]
-    assert curves[0] == curves[1]
-    assert_view_is_whole(f"sqlite:///{tmp_path}/mlflow.db", repeats=2, epochs=10)
-
-
-def interrupt(
-    runs: Path, send: Callable[[subprocess.Popen[str]], None], *, after: int
-) -> subprocess.CompletedProcess[str]:
-    """Run smoke until so many fits are finished and another one has logged an epoch, and interrupt it."""
-    driver = subprocess.Popen(
-        command("+experiment=smoke", f"runs_dir={runs}"),
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    before, deadline = epochs_logged(runs), time.monotonic() + 200
-    while len(list(runs.glob("fits/[!.]*/fit.json"))) < after or epochs_logged(runs) == before:
-        assert time.monotonic() < deadline
-        assert driver.poll() is None
-        time.sleep(0.05)
-    send(driver)
-    _, errors = driver.communicate(timeout=60)
-    return subprocess.CompletedProcess(driver.args, driver.returncode, "", errors)
-
-
-def epochs_logged(runs: Path) -> int:
-    if not (runs / "mlflow.db").exists():
-        return 0
-    with closing(sqlite3.connect(f"file:{runs}/mlflow.db?mode=ro", uri=True)) as database:
-        return int(database.execute("SELECT count(*) FROM metrics WHERE key = 'loss/val'").fetchone()[0])

@@ -15,6 +15,7 @@ from tests.conftest import ROOT
 PACKAGE = ROOT / "rfcx_lab"
 COMMON = {
     "__version__", "config", "ladder_config", "sweep_config", "console", "errors", "files", "interrupt", "server",
+    "progress",
 }  # fmt: skip
 MAY_IMPORT = {
     "data": set(),
@@ -32,7 +33,7 @@ OWNERS = {
     "tensorflow": set(),
     "librosa": {"features"},
     "mlflow": {"lab/tracking.py", "lab/tracking_client.py", "lab/tracking_models.py", "lab/tracking_stream.py"},
-    "rich": {"console.py"},
+    "rich": {"console.py", "progress.py"},
     "distributed": {"lab/cluster.py", "lab/remote.py", "lab/scheduler.py"},
     "jinja2": {"report"},
     "matplotlib": {"report"},

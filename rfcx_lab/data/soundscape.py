@@ -18,10 +18,10 @@ import pandas as pd
 import soundfile
 from filelock import FileLock
 
-from rfcx_lab.console import track
 from rfcx_lab.data.calls import SPECIES, TOP, Samples, top_frequency
 from rfcx_lab.data.scene import CALL_SECONDS, Scene, longest_boxes, recording_id, render_scene
 from rfcx_lab.errors import LabError
+from rfcx_lab.progress import track
 
 if TYPE_CHECKING:
     from rfcx_lab.config import SoundscapeData

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import math
 import os
 import shutil
@@ -24,11 +25,13 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from rfcx_lab.config import FeatureConfig, WindowConfig, signature
-from rfcx_lab.console import track
 from rfcx_lab.data.clips import Clips
 from rfcx_lab.features.segments import Segment, Unreadable, plan_segments, read_segments
 from rfcx_lab.features.spectral import FEATURES, Frames, frame_count, pad_or_cut, width
 from rfcx_lab.files import full_disk_said, whole_folder, write_whole
+from rfcx_lab.progress import track
+
+_log = logging.getLogger(__name__)
 
 SCHEMA = 1  # raised when the numbers change for the same config
 _LIBRARIES = ("librosa", "soxr", "numpy")
@@ -84,7 +87,9 @@ def ensure_windows(
     at = partial(_store, window=window, features=features, under=under)
     store = at(segments)
     if store.path.exists():
+        _log.debug("features %s: there from an earlier run", store.key)
         return store, {}
+    _log.debug("features %s: %d windows to compute", store.key, len(segments))
     under.mkdir(parents=True, exist_ok=True)
     with FileLock(under / f"{store.key}.lock"):
         if store.path.exists():

@@ -14,7 +14,7 @@ from rfcx_lab.data.splits import Split
 from rfcx_lab.features.cache import WindowStore
 from rfcx_lab.features.segments import plan_segments
 from rfcx_lab.features.spectral import frames_of_sound
-from rfcx_lab.report.table import AUDIT_HEADER, audit_rows
+from rfcx_lab.report.table import AUDIT_HEADER, AUDIT_LEAST, audit_rows
 
 _STYLES = {"green": "green", "amber": "yellow", "red": "bold red"}
 
@@ -45,7 +45,7 @@ def say_audit(audit: Audit) -> None:
     """Print the signals, and in words what is not green."""
     document = audit.to_dict()
     styles = [_STYLES[signal.status] for signal in audit.signals]
-    console.table(AUDIT_HEADER, audit_rows(document), styles=styles)
+    console.table(AUDIT_HEADER, audit_rows(document), styles=styles, least=AUDIT_LEAST)
     for signal in audit.signals:
         if signal.status != "green":
             console.say(f"{signal.status.capitalize()}: {signal.sentence}", style=_STYLES[signal.status])

@@ -18,7 +18,7 @@ from rfcx_lab.lab.ladder import climb_ladder
 from rfcx_lab.lab.pages import write_data_page
 from rfcx_lab.lab.study import prepare_study, read_tables
 from rfcx_lab.report.files import write_audit
-from rfcx_lab.report.table import HEADER, STEPS_HEADER, ladder_rows, steps_rows
+from rfcx_lab.report.table import HEADER, LEAST, STEPS_HEADER, ladder_rows, steps_rows
 
 
 def run(config: Config, output: Path, *, command: Sequence[str] = ()) -> None:
@@ -43,12 +43,12 @@ def run(config: Config, output: Path, *, command: Sequence[str] = ()) -> None:
 
 def _climb(config: Config, output: Path, command: Sequence[str]) -> None:
     climb = climb_ladder(config, output, command=command)
-    console.table(HEADER, ladder_rows(climb.document))
+    console.table(HEADER, ladder_rows(climb.document), least=LEAST)
     console.say(climb.verdict.answer, style="bold")
     console.say("")
     for path in climb.files:
-        console.say(str(path))
-    console.say(f"Compare runs: make ui, or mlflow ui --backend-store-uri {hide_password(config.tracking.uri)}")
+        console.say(str(path), whole=True)
+    _say_where_runs_are(config)
 
 
 def _sweep(config: Config, output: Path, command: Sequence[str]) -> None:
@@ -59,11 +59,11 @@ def _sweep(config: Config, output: Path, command: Sequence[str]) -> None:
     console.say(swept.document["answer"], style="bold")
     console.say("")
     for path in swept.files:
-        console.say(str(path))
-    console.say(f"Compare runs: make ui, or mlflow ui --backend-store-uri {hide_password(config.tracking.uri)}")
+        console.say(str(path), whole=True)
+    _say_where_runs_are(config)
     folder = artifact_folder(config.sweep.storage, Path(config.runs_dir))
     opened = f"optuna-dashboard {hide_password(config.sweep.storage)} --artifact-dir {folder}"
-    console.say(f"Compare trials: make dashboard, or {opened}")
+    console.say(f"Compare trials: make dashboard, or {opened}", whole=True)
 
 
 def _mend(config: Config, output: Path, command: Sequence[str]) -> None:
@@ -74,8 +74,13 @@ def _mend(config: Config, output: Path, command: Sequence[str]) -> None:
     console.say(mended.document["answer"], style="bold")
     console.say("")
     for path in mended.files:
-        console.say(str(path))
-    console.say(f"Compare runs: make ui, or mlflow ui --backend-store-uri {hide_password(config.tracking.uri)}")
+        console.say(str(path), whole=True)
+    _say_where_runs_are(config)
+
+
+def _say_where_runs_are(config: Config) -> None:
+    opened = f"mlflow ui --backend-store-uri {hide_password(config.tracking.uri)}"
+    console.say(f"Compare runs: make ui, or {opened}", whole=True)
 
 
 def _audit(config: Config, output: Path, command: Sequence[str]) -> None:
@@ -85,7 +90,7 @@ def _audit(config: Config, output: Path, command: Sequence[str]) -> None:
     if config.look.only:
         written.append(write_data_page(output, clips, splits, config, audit=audit, windows=windows, command=command))
     for path in written:
-        console.say(str(path))
+        console.say(str(path), whole=True)
 
 
 def _survey(config: Config) -> tuple[Clips, Sequence[Split], Audit, WindowStore | None]:

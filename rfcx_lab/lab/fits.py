@@ -50,6 +50,11 @@ class FitSpec:
         return replace(self, settled=None)
 
     @property
+    def title(self) -> str:
+        """What a person calls the fit: its rung, and which repeat."""
+        return f"{self.rung.name} · {self.split.repeat}"
+
+    @property
     def key(self) -> str:
         """16 hex digits over data, features, split, seed, architecture, training and library versions.
 

@@ -6,18 +6,23 @@ the other is asked for. Both hand in specs and are given curves.
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from rfcx_lab.config import Config
-from rfcx_lab.console import progress, say
+from rfcx_lab.console import say
 from rfcx_lab.lab.engine import Engine, Failure
 from rfcx_lab.lab.fits import FitSpec, FitStore
 from rfcx_lab.lab.tracking_store import forgiving
+from rfcx_lab.lab.under_way import Board
 from rfcx_lab.lab.work import FitFunction, Job, train
+from rfcx_lab.progress import watch
 from rfcx_lab.verdict import Curves, Verdict, find_onset
+
+_log = logging.getLogger(__name__)
 
 
 class View(Protocol):
@@ -38,18 +43,26 @@ class Fitter:
         self._view, self._config, self._fit = view, config, fit
         self._folder, self._store = store, FitStore(store)
         self._failures: dict[str, str] = {}  # reasons, by run key
+        self._board = Board(store, ())
 
     def missing(self, specs: Iterable[FitSpec]) -> list[FitSpec]:
         """Those that are to be trained."""
         return [spec for spec in specs if self._is_missing(spec)]
 
-    def fit(self, specs: Sequence[FitSpec]) -> list[Curves]:
-        """The curves of `specs`, in their order, once all are there; a failed fit's may be without any epoch."""
+    def fit(self, specs: Sequence[FitSpec], *, label: str = "Fits") -> list[Curves]:
+        """The curves of `specs`, in their order, once all are there; a failed fit's may be without any epoch.
+
+        `label` is what the progress over them is called.
+        """
         missing = self.missing(specs)
         if missing:
-            with progress("Fits", total=len(missing)) as bar:
-                for spec, curves in self.stream(missing):
-                    bar.advance(note=f"{spec.rung.name}, val loss {min(curves.val_loss, default=float('nan')):.2f}")
+            self._board = Board(self._folder, missing, done=len(specs) - len(missing))
+            try:
+                with watch(label, self._board.look):
+                    for _ in self.stream(missing):
+                        pass
+            finally:
+                self._board.close()
         return [self.curves(spec) for spec in specs]
 
     def stream(self, specs: Iterable[FitSpec]) -> Iterator[tuple[FitSpec, Curves]]:
@@ -66,6 +79,10 @@ class Fitter:
                 run_id = ""
                 with forgiving():
                     run_id = self._view.open_fit(spec)  # now: a run in MLflow begins when its training does
+                _log.debug(
+                    "%s begins: key %s, seed %d, MLflow run %s", spec.title, spec.key, spec.seed, run_id or "none"
+                )
+                self._board.begin(spec)
                 yield Job(spec, self._fit, self._folder, self._config.tracking.uri, run_id)
 
         for job, result in self.engine.run(train, jobs()):
@@ -90,6 +107,8 @@ class Fitter:
         return spec.key not in self._failures and self._store.find(spec) is None
 
     def _take(self, spec: FitSpec, result: str | Failure) -> Curves:
+        self._board.end(spec)
+        _log.debug("%s is done: key %s", spec.title, spec.key)
         if isinstance(result, Failure):
             self._failures[spec.key] = result.reason
             say(f"{spec.rung.name}, repeat {spec.split.repeat}: {result.reason}", style="red")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,6 +27,8 @@ from rfcx_lab.lab.fits import FitSpec, FitStore
 from rfcx_lab.lab.tracking import Tracker
 from rfcx_lab.model.rung import trainable_parameters
 from rfcx_lab.verdict import RungInfo
+
+_log = logging.getLogger(__name__)
 
 _FLOAT_BYTES = 4
 _FIT_SEED = 2  # a stream of the study's seed, beside those of the splits
@@ -107,6 +110,7 @@ def prepare_study(config: Config, *, mapper: Mapper = map) -> Study:
     for warning in layout.warnings:
         say(f"Warning: {warning}", style="yellow")
     clips = layout.clips
+    _log.debug("data %s: fingerprint %s", clips.root, clips.fingerprint)
     _check_room(layout, config)
     if not config.audit.only:
         Tracker(
@@ -118,6 +122,7 @@ def prepare_study(config: Config, *, mapper: Mapper = map) -> Study:
     if unreadable:
         clips = reject_rows(clips, unreadable, config=config.data, seed=config.seed)
         layout = _lay_out(clips, check_config(config), config, layout.warnings)
+    _log.debug("study %s: windows %s, fits under %s", layout.key, layout.windows.path, layout.store)
     _say_data(clips)
     audit = audit_clips(clips, layout.splits, windows=layout.windows, config=config)
     say_audit(audit)

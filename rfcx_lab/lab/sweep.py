@@ -103,7 +103,7 @@ class Sweep:
                     asked, parameters=self._plan.info(asked.rung).trainable_parameters, run=run, link=link
                 )
             specs = [self._specs(asked) for asked in batch]
-            curves = iter(self._fitter.fit([spec for some in specs for spec in some]))
+            curves = iter(self._fitter.fit([spec for some in specs for spec in some], label=_label(batch)))
             fitted = [[next(curves) for _ in some] for some in specs]
             if not self._search.told and not any(each.epochs for some in fitted for each in some):
                 raise LabError(f"Every fit failed, the first one because: {fitted[0][0].failure}.")
@@ -170,6 +170,12 @@ class Sweep:
         spread = [cells[n * len(cells) // trials] for n in range(trials)]
         repeats = range(config.sweep.repeats)
         return cost.describe([spec for cell in spread for spec in self._plan.specs(self._plan.rung(cell), repeats)])
+
+
+def _label(batch: Sequence[Asked]) -> str:
+    """What the terminal calls the fits of some trials."""
+    first, last = batch[0].number, batch[-1].number
+    return f"Trial {first}" if first == last else f"Trials {first} to {last}"
 
 
 def _count(statuses: Mapping[str, int]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from rfcx_lab.config import TrainingConfig
 from rfcx_lab.lab.fits import FitSpec, FitStore, HeldOut
 from rfcx_lab.lab.tracking_client import start_mlflow
 from rfcx_lab.lab.tracking_stream import CurveStream
+from rfcx_lab.lab.under_way import Marker, in_turn
 from rfcx_lab.model.backend import start_keras
 from rfcx_lab.model.fit import Fit, Part, fit_rung, load_model, predict, score
 from rfcx_lab.model.scaling import Scaling, fit_scaling, of_all
@@ -43,11 +45,11 @@ def train(job: Job) -> str:
     """Train the fit, stream its curve, and keep it; returns the key of its record."""
     spec, store = job.spec, FitStore(job.store)
     key = store.find(spec)  # a second driver may have been faster
-    return store.write(spec, fit_job(job)) if key is None else key
+    return store.write(spec, fit_job(job, Marker(job.store, spec.key))) if key is None else key
 
 
-def fit_job(job: Job) -> Fit:
-    """Train the fit and stream its curve, but keep nothing."""
+def fit_job(job: Job, *hear: Callable[[int, Any], None]) -> Fit:
+    """Train the fit and stream its curve, but keep nothing; others that `hear` are told of each epoch, too."""
     spec = job.spec
     return job.fit(
         spec.rung,
@@ -56,7 +58,7 @@ def fit_job(job: Job) -> Fit:
         classes=spec.classes,
         training=spec.training,
         seed=spec.seed,
-        on_epoch=CurveStream(uri=job.tracking_uri, run_id=job.run_id),
+        on_epoch=in_turn(CurveStream(uri=job.tracking_uri, run_id=job.run_id), *hear),
         settled=spec.settled,
         **_scaling(spec),
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rfcx_lab.errors import LabError, reason
-from rfcx_lab.report.figure import ONSET, TRAINING, VALIDATION
+from rfcx_lab.report.figure import ONSET, RESOLUTION, STYLE, TRAINING, VALIDATION, show_end
 from rfcx_lab.verdict.groups import GroupVerdict, JudgedLog
 
 if TYPE_CHECKING:
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 Group = tuple[GroupVerdict, Sequence[JudgedLog]]
 
 _COLUMNS = 3
-_PANEL = (5.2, 3.6)  # inches
+_PANEL = (3.5, 2.7)  # inches
+_NARROWEST = 5.2
 
 
 def draw_fits(groups: Sequence[Group], *, path: Path) -> None:
@@ -29,8 +30,11 @@ def draw_fits(groups: Sequence[Group], *, path: Path) -> None:
     Raises:
         LabError: the file can't be written, or matplotlib knows no such format.
     """
+    import matplotlib
+
     try:
-        fits_figure(groups).savefig(path, dpi=150)
+        with matplotlib.rc_context(STYLE):  # ticks are made while it is written
+            fits_figure(groups).savefig(path, dpi=RESOLUTION)
     except (OSError, ValueError) as error:
         raise LabError(
             f"{path} can't be written ({reason(error)}); name a .png, .svg or .pdf on which you may."
@@ -39,13 +43,20 @@ def draw_fits(groups: Sequence[Group], *, path: Path) -> None:
 
 def fits_figure(groups: Sequence[Group]) -> Figure:
     """One panel per group. A dot marks a fit's own onset, a line their median, a band its 95 % interval."""
+    import matplotlib
+
+    with matplotlib.rc_context(STYLE):
+        return _lay_out(groups)
+
+
+def _lay_out(groups: Sequence[Group]) -> Figure:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     columns = min(_COLUMNS, len(groups))
     rows = math.ceil(len(groups) / columns)
-    width = max(columns * _PANEL[0], 7.0)
-    figure = Figure(figsize=(width, rows * _PANEL[1] + 0.4), layout="constrained")
+    width = max(columns * _PANEL[0], _NARROWEST)
+    figure = Figure(figsize=(width, rows * _PANEL[1] + 0.9), layout="constrained")
     FigureCanvasAgg(figure)
     entries: dict[Any, Any] = {}
     for i, (group, logs) in enumerate(groups):
@@ -54,7 +65,7 @@ def fits_figure(groups: Sequence[Group]) -> Figure:
         handles, labels = panel.get_legend_handles_labels()
         entries.update(zip(labels, handles, strict=True))
     figure.legend(
-        list(entries.values()), list(entries), loc="outside lower center", ncols=min(len(entries), 5), frameon=False
+        list(entries.values()), list(entries), loc="outside lower center", ncols=3 if columns > 1 else 2, frameon=False
     )
     return figure
 
@@ -76,9 +87,9 @@ def _draw_group(panel: Axes, group: GroupVerdict, logs: Sequence[JudgedLog]) -> 
         if low is not None:  # a missing upper end lies beyond the last epoch
             end = high if high is not None else max(log.fit.epochs[-1] for log in logs)
             panel.axvspan(low, end, color=ONSET, alpha=0.12, lw=0, label="its 95 % interval")
-    panel.set_title(f"{group.name}\n{_note(group, logs)}", fontsize=10)
+    panel.set_title(f"{group.name}\n{_note(group, logs)}")
     panel.set_xlabel("epoch")
-    panel.set_ylabel(logs[0].fit.val_name)
+    panel.set_ylabel(f"{logs[0].fit.val_name} (as logged)")
     panel.grid(alpha=0.25)
     _limit(panel, logs)
 
@@ -88,8 +99,12 @@ def _note(group: GroupVerdict, logs: Sequence[JudgedLog]) -> str:
         verdict = logs[0].verdict
         onset = f", onset at epoch {verdict.onset_epoch}" if verdict.onset_epoch is not None else ""
         return verdict.status.replace("_", " ") + onset
-    onset = f", median onset {group.onset_epoch[0]:g}" if group.onset_epoch is not None else ""
-    return f"{group.statuses.get('overfit', 0)} of {group.fits} overfit{onset}"
+    overfit = f"{group.statuses.get('overfit', 0)} of {group.fits} overfit"
+    if group.onset_epoch is None:
+        return overfit
+    point, low, high = group.onset_epoch
+    spread = "" if low is None and high is None else f" [{show_end(low)}, {show_end(high)}]"
+    return f"{overfit}, median onset {point:g}{spread}"
 
 
 def _limit(panel: Axes, logs: Sequence[JudgedLog]) -> None:

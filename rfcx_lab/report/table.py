@@ -7,13 +7,22 @@ from typing import Any
 
 HEADER = ("Rung", "Parameters", "Overfit", "Onset epoch", "Best epoch", "Best val loss", "Final val loss", "Accuracy")
 
+LEAST = ("Parameters", "Accuracy", "Final val loss", "Best epoch", "Best val loss")
+"""What a narrow terminal does without, the least needed first."""
+
 STEPS_HEADER = ("Step", "Best val loss", "Change", "p", "Gap", "Change", "p", "Accuracy", "Test", "Overfit", "Onset")
 
 AUDIT_HEADER = ("Not sound", "Audit", "Seen", "Names species of", "Majority", "Crossing")
 
+AUDIT_LEAST = ("Crossing", "Majority", "Seen")
+
 FIT_HEADER = ("Log", "Epochs", "Status", "Onset epoch", "First alarm", "Best epoch", "Rise")
 
+FIT_LEAST = ("Best epoch", "First alarm", "Epochs", "Rise")
+
 GROUP_HEADER = ("Group", "Fits", "Overfit", "Share overfit", "Onset epoch", "Best epoch")
+
+GROUP_LEAST = ("Best epoch", "Overfit", "Fits")
 
 
 def audit_rows(audit: Mapping[str, Any]) -> list[tuple[str, ...]]:

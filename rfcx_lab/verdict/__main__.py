@@ -199,12 +199,12 @@ def _judge(
 
 def _print_tables(document: dict[str, Any]) -> None:
     from rfcx_lab.console import say, table
-    from rfcx_lab.report.table import FIT_HEADER, GROUP_HEADER, fit_rows, group_rows
+    from rfcx_lab.report.table import FIT_HEADER, FIT_LEAST, GROUP_HEADER, GROUP_LEAST, fit_rows, group_rows
 
     fits = document["fits"]
-    table(FIT_HEADER, fit_rows(document))
+    table(FIT_HEADER, fit_rows(document), least=FIT_LEAST)
     if len(fits) > 1:
-        table(GROUP_HEADER, group_rows(document))
+        table(GROUP_HEADER, group_rows(document), least=GROUP_LEAST)
     for fit in fits:
         better = "lower" if fit["mode"] == "min" else "higher"
         say(f"{fit['source']}: {fit['reason']} ({fit['val']} against {fit['train']}, {better} is better)")

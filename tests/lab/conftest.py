@@ -1,16 +1,21 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from rfcx_lab.config import Config
 from rfcx_lab.lab.study import prepare_study
 from tests import fakes
 from tests.conftest import TOY, compose_config
+from tests.lab.driver import start_driver
+from tests.lab.interrupted import Life, live
 
 
 @pytest.fixture
@@ -42,3 +47,18 @@ def planted(prepared, tmp_path, monkeypatch) -> Callable[..., Config]:
         return compose_config(*TOY, *size, *overrides)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory) -> Life:
+    """A run of the toy ladder that nothing disturbed: made once, even where several processes share the tests."""
+    runs, shared = tmp_path_factory.mktemp("undisturbed") / "runs", tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    kept = shared / "undisturbed.json"
+    with FileLock(kept.with_suffix(".lock")):
+        if not kept.exists():
+            start_driver(runs).join()  # also makes what drivers are forked from
+            shutil.rmtree(runs)
+            kept.write_text(json.dumps(asdict(live(runs))))
+    return Life(**json.loads(kept.read_text()))

@@ -30,7 +30,44 @@ def test_a_panel_per_rung_and_one_of_losses():
     titles = [axes.get_title() for axes in figure.axes]
     assert titles[:3] == ["low", "+ high", "+ dropout (remedy)"]
     assert "standard error" in titles[3]
-    assert " ".join(figure.get_suptitle().split()) == " ".join(document["answer"].split())
+    first, rest = figure.axes[4].texts
+    assert " ".join(f"{first.get_text()} {rest.get_text()}".split()) == " ".join(document["answer"].split())
+    assert first.get_text().count(". ") == 0
+
+
+def test_answer_is_as_wide_as_the_figure_and_above_the_panels():
+    curves, document = made(6)
+    figure = ladder_figure(curves, document)
+    figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in figure.axes[4].texts]
+    whole = figure.bbox.width
+    assert 0.8 * whole < max(box.x1 for box in boxes) <= whole
+    assert boxes[0].y0 >= boxes[1].y1
+    assert boxes[1].y0 > max(panel.get_tightbbox().y1 for panel in figure.axes[:3])
+
+
+def test_rung_where_it_begins_stands_out_and_where_that_is_open_the_stretch_does():
+    curves, document = made(6)
+    found = document["begins_to_overfit"]["trained_to_the_end"]
+    assert (found["rung"], found["established"]) == ("+ high", True)
+    figure = ladder_figure(curves, document)
+    heavy = [axes.get_title() for axes in figure.axes[:4] if axes.spines["left"].get_linewidth() > 2]
+    assert heavy == ["+ high"]
+    [line] = [line for line in figure.axes[3].lines if line.get_label() == "begins to overfit"]
+    assert line.get_xdata()[0] == 0.5
+    for between, right in ((["low", "+ high"], 1), (["+ high", None], 2.5)):
+        document["begins_to_overfit"]["trained_to_the_end"] = {**found, "established": False, "between": between}
+        figure = ladder_figure(curves, document)
+        assert not [axes for axes in figure.axes[:4] if axes.spines["left"].get_linewidth() > 2]
+        [span] = [patch for patch in figure.axes[3].patches if "not established" in patch.get_label()]
+        assert span.get_x() + span.get_width() == right
+
+
+def test_no_mean_runs_out_of_its_panel():
+    curves, document = made(6)
+    high = ladder_figure(curves, document).axes[1]
+    tallest = max(line.get_ydata().max() for line in high.lines if line.get_linewidth() > 2)
+    assert tallest < high.get_ylim()[1]
 
 
 def test_every_repeat_is_drawn_and_the_onset_marked_with_its_spread():

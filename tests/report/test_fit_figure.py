@@ -29,7 +29,10 @@ def test_every_fit_has_two_curves_and_its_onset():
     assert median.get_xdata()[0] == point
     [band] = panel.patches
     assert (band.get_x(), band.get_width()) == (low, (50 if high is None else high) - low)
-    assert panel.get_title() == f"model\n6 of 7 overfit, median onset {point:g}"
+    assert (
+        panel.get_title()
+        == f"model\n6 of 7 overfit, median onset {point:g} [{low:g}, {'…' if high is None else f'{high:g}'}]"
+    )
     assert (other.get_title(), len(other.get_lines()), len(other.patches)) == ("model\nnot overfit", 2, 0)
 
 

@@ -12,6 +12,9 @@ from rfcx_lab.verdict import Curves, LadderVerdict, RungInfo, judge_ladder
 
 Series = NDArray[np.float64]
 
+SEEDS = range(20)
+"""What a statement about curves is tried on."""
+
 
 def noise(rng: np.random.Generator, epochs: int, *, scale: float, correlation: float = 0.5) -> Series:
     """AR(1) noise of standard deviation `scale`."""
