@@ -10,7 +10,8 @@ from typing import Any
 from rfcx_lab.verdict.curves import Curves
 
 _PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}  # of its own it has minutes
-for _name, _value in {"MLFLOW_DISABLE_TELEMETRY": "true", **_PATIENCE}.items():
+_QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true"}
+for _name, _value in {**_QUIET, **_PATIENCE}.items():
     os.environ.setdefault(_name, _value)
 
 METRICS = {

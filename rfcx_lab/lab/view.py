@@ -123,10 +123,11 @@ class StudyView:
             kept = document["test"]["model"]
             tags["model"] = f"{document['test']['rung']}, repeat {kept['repeat']}, epoch {kept['epoch']}"
             self._tracker.log_files(self.study_run, [model], folder="model")
-            self._register(document, model)
         metrics = {**self._audit["metrics"], **study_metrics(document)}
         self._tracker.finish(_STUDY, metrics=metrics, tags=tags)
         self._tracker.describe_experiment(note)
+        if model is not None:
+            self._register(document, model)  # last: a server without a registry has the answer all the same
 
     def link_rung(self, name: str) -> str:
         """Where the MLflow UI shows a rung."""

@@ -23,7 +23,7 @@ MARKS = (
     "fits/.",  # fits
     "held_out",  # the recommended rung is measured, after the ladder was judged
     "studies/out",  # the report
-    "artifacts/verdict.json",  # what MLflow keeps of it
+    "open studies/out/verdict.json",  # what MLflow keeps of it is read
     "/model",  # and the model, which is registered
 )
 """Where a stage of a run's life begins, in their order, among what `done` lists."""
