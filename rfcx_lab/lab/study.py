@@ -55,7 +55,7 @@ class Layout:
     @property
     def input_shape(self) -> tuple[int, int]:
         """What a model is fed per window: (steps of the LSTM, numbers per step)."""
-        _, frames, width = self.windows.load().shape
+        frames, width = self.windows.load().shape[1:]
         return (frames, width) if self.fits[0].time_major else (width, frames)
 
     def missing(self) -> list[FitSpec]:
@@ -113,9 +113,8 @@ def prepare_study(config: Config, *, mapper: Mapper = map) -> Study:
     _log.debug("data %s: fingerprint %s", clips.root, clips.fingerprint)
     _check_room(layout, config)
     if not config.audit.only:
-        Tracker(
-            uri=config.tracking.uri, experiment=config.tracking.experiment, study_key=layout.key
-        )  # can it be opened?
+        tracking = config.tracking  # can it be opened?
+        Tracker(uri=tracking.uri, experiment=tracking.experiment, study_key=layout.key)
     _, unreadable = ensure_windows(
         clips, window=config.window, features=config.features, under=_features(config), mapper=mapper
     )
