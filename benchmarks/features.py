@@ -130,7 +130,7 @@ def _theirs(clips: Clips, config: Config, load: Load) -> Frames:
         sound = load(clips.recordings[name].path)
         first = int(begin * 28_000 + 0.5)
         cut = sound[first : first + round((end - begin) * 28_000)]
-        found = librosa.feature.mfcc(y=cut, sr=28_000, n_fft=255, hop_length=512, n_mfcc=128).T[:frames]
+        found = librosa.feature.mfcc(y=cut, n_fft=255, hop_length=512, n_mfcc=128).T[:frames]
         rows.append(np.pad(found, ((0, frames - len(found)), (0, 0))))
     return np.asarray(rows, dtype=np.float32)
 

@@ -28,6 +28,10 @@ E = TypeVar("E", bound=BaseException)
 _WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
 _PLURALS = {int: "whole numbers", float: "numbers", bool: "true or false", str: "texts", StepConfig: "steps"}
 _TASK = (Path(__file__).with_name("__main__.py"), "main")  # what Hydra calls once there is a config
+_LISTS = {
+    "ladder.rungs": "change a rung in a file of your own, conf/ladder/mine.yaml",
+    "steps.steps": "change a step in a file of your own beside conf/experiment/mended.yaml",
+}
 _LONGEST = 150  # characters of what a library says, or of an override
 
 
@@ -146,9 +150,10 @@ def _in_its_words(error: Exception, overrides: Sequence[str]) -> str:
     if said[0].startswith("Ambiguous value"):
         override = next((o for o in overrides if o in said[0]), "")
         return f"{_cut(override)}: several values for one key; write [a,b] where a list is meant."
-    in_list = next((o for o in overrides if o.lstrip("+~").startswith("ladder.rungs.")), None)
-    if in_list is not None:
-        return f"{_cut(in_list)}: ladder.rungs is a list; change a rung in a file of your own, conf/ladder/mine.yaml."
+    for override in overrides:
+        for name, remedy in _LISTS.items():
+            if override.lstrip("+~").startswith(f"{name}."):
+                return f"{_cut(override)}: {name} is a list; {remedy}."
     text = said[0] if cause is not None else " ".join(said)  # of OmegaConf's lines the first one says it
     named = [o for o in overrides if cause is not None and cause.full_key and str(cause.full_key) in o]
     return f"{_cut(' '.join(named or overrides))}: {_cut(text)}; `python -m rfcx_lab --cfg job` shows what is valid."

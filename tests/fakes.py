@@ -94,7 +94,9 @@ def fit_with_model(rung, **options) -> Fit:
     return fit
 
 
-def fit_that_learns_once_scaled(rung, *, train, validation, classes, training, seed, on_epoch, scaling=None) -> Fit:
+def fit_that_learns_once_scaled(
+    rung, *, train, validation, classes, training, seed, on_epoch, settled=None, scaling=None
+) -> Fit:
     """It stays at chance until windows are normalised by the training part; a running training loss is too high.
 
     It streams no epoch.

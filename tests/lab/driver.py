@@ -75,6 +75,8 @@ def drive(
     runs: Path, overrides: tuple[str, ...], kill_at: Moment | None, environment: dict[str, str], log: Path
 ) -> None:
     """Climb in this process, and end it as the command line does."""
+    for name in set(os.environ) - set(environment):  # what all drivers are forked from may be older than a test's end
+        del os.environ[name]
     os.environ.update(environment)
     output = os.open(log.with_suffix(".said"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(output, 1)

@@ -304,7 +304,7 @@ def test_a_dead_driver_s_trial_is_taken_up_by_another_one(servers, make_runs, tm
 
 
 @pytest.fixture
-def open_search(postgres, make_runs):
+def open_search(postgres, make_runs, tmp_path):
     """Drivers of one study, in this process."""
     plan = plan_sweep(compose_config(*TOY, *SIZE, "engine=inline", f"runs_dir={make_runs()}", "sweep.sampler=random"))
     url = postgres.url("lab")
@@ -315,7 +315,16 @@ def open_search(postgres, make_runs):
             setattr(config, key, value)
         opened = open_study(url, name=study, identity=plan.identity)
         claim = Claims(opened, driver, storage=url, patience=config.patience)
-        return Search(opened, plan.space, config, claims=claim, seed=0, overlap=plan.overlap, build=plan.rung)
+        return Search(
+            opened,
+            plan.space,
+            config,
+            claims=claim,
+            seed=0,
+            overlap=plan.overlap,
+            build=plan.rung,
+            figures=tmp_path / "figures",
+        )
 
     return make
 
@@ -376,7 +385,7 @@ def test_a_running_trial_is_left_to_its_driver_for_as_long_as_it_lives(open_sear
     assert [(asked.number, asked.cell, asked.repeats) for asked in taken] == [
         (asked.number, asked.cell, asked.repeats) for asked in batch
     ]
-    told = {"margins": [0.1, 0.2], "notes": {}, "curves": []}
+    told = {"margins": [0.1, 0.2], "notes": {}, "curves": [], "standing": "Told."}
     one.tell(batch[0], value=1.0, **told)
     assert "another driver has taken it over" in capsys.readouterr().out
     for value in (2.0, 3.0):  # the answer to the first call was lost

@@ -105,11 +105,12 @@ def key_parts(override: str) -> list[str]:
 @pytest.mark.parametrize("key", sorted(KEYS))
 def test_every_key_refuses_what_it_can_not_be(key):
     """A group of keys for a value, and a value for a group of keys."""
-    wrong = "{x: 1}" if KEYS[key] in (int, float, bool, str) else "'no such thing'"
-    shown = key if not key.startswith("ladder.rungs.") else "ladder.rungs"
+    wrong = "{x: 1}" if KEYS[key] in (int, float, bool, str, str | None) else "'no such thing'"
+    listed = next((name for name in ("ladder.rungs", "steps.steps") if key.startswith(f"{name}.")), None)
+    shown = listed or key
     with pytest.raises(LabError) as caught:
         begin("+experiment=smoke", f"{key}={wrong}")
     assert_sentence(str(caught.value), shown, key)
     with pytest.raises(LabError, match=r"there is no such key|is a list") as caught:
         begin("+experiment=smoke", f"{key}x=1")
-    assert_sentence(str(caught.value), f"{key}x", "ladder.rungs")
+    assert_sentence(str(caught.value), f"{key}x", shown)

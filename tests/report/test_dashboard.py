@@ -106,7 +106,10 @@ def test_a_trial_tells_its_architecture_its_attributes_and_the_way_to_its_fits(t
     assert f"Trial 1: {cell['name']}" in text
     assert f"best loss {trial['value']:.3f}" in text
     link = page.get_by_role("link", name="Its fits in MLflow")
-    assert re.fullmatch(rf"{MLFLOW}/#/experiments/\d+/runs/{trial['mlflow_run']}", link.get_attribute("href"))
+    assert re.fullmatch(
+        rf"{MLFLOW}/#/experiments/\d+/runs/{trial['mlflow_run']}\?workflowType=machine_learning",
+        link.get_attribute("href"),
+    )
     assert trial["mlflow_run"] in text
     assert str(cell["trainable_parameters"]) in text
     drawing = page.locator("img[src*='/artifacts/']").first
@@ -148,4 +151,4 @@ def test_a_running_trial_shows_what_is_known_of_it(root, tmp_path):
     assert trial.user_attrs["parameters"] > 0
     assert note.startswith("**Trial 0: LSTM ")
     assert "Being fitted over repeats 0, 1." in note
-    assert f"/runs/{trial.user_attrs['mlflow_run']}): run *Trial 0: LSTM" in note
+    assert f"/runs/{trial.user_attrs['mlflow_run']}?" in note and "): run *Trial 0: LSTM" in note
