@@ -37,12 +37,13 @@ def in_terminal(
 
     Returns all that was written, and the exit status.
     """
+    inherited = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "LINES")}  # of pytest-xdist
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 30, columns, 0, 0))
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.lab.command", *TOY, *SIZE, f"runs_dir={runs}", *overrides],
         cwd=ROOT,
-        env={**os.environ, "TERM": "xterm-256color", **environment},
+        env={**inherited, "TERM": "xterm-256color", **environment},
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
