@@ -35,7 +35,7 @@ smoke: $(INSTALLED)  ## The same path at toy size: does everything work here?
 	$(BIN)/python -m rfcx_lab +experiment=smoke
 
 test: $(INSTALLED)  ## Run the tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(INSTALLED)  ## Check style and types
 	$(BIN)/ruff check .

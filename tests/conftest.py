@@ -27,9 +27,20 @@ TOY = (
 )
 """The smoke experiment, smaller still."""
 
+LONGEST = (
+    "lab/test_full_disk", "test_smoke", "lab/test_servers", "lab/test_stopped", "lab/test_remote", "lab/test_killed",
+    "mutations/test_overrides", "experiments/test_records", "benchmarks/test_scripts",
+)  # fmt: skip
+"""Files that take minutes: begun first, so that none is left to one of two processes at the end."""
+
 prepare_process()  # before any test imports Keras
 os.environ.setdefault("MPLBACKEND", "agg")
 register_schemas()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {ROOT / "tests" / f"{name}.py": place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))  # stable
 
 
 def compose_config(*overrides: str) -> Config:

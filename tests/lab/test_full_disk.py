@@ -41,7 +41,7 @@ def test_full_disk_stops_with_a_sentence_and_space_lets_it_go_on(undisturbed, sm
     """Too little space in one stage after another, then a little more, until it is enough."""
     log, size, stopped = tmp_path / "runs", undisturbed.soundscapes - (128 << 10), []
     runs = small_disk(size) / "runs"
-    for _ in range(80):
+    for _ in range(60):
         driver = start_driver(runs, log=log)
         driver.join(120)
         text = said(log)
@@ -56,7 +56,7 @@ def test_full_disk_stops_with_a_sentence_and_space_lets_it_go_on(undisturbed, sm
         else:  # the verdict is there; only MLflow lacks what did not go in
             assert "MLflow: no space is left on its disk. Results are kept" in text
             assert document_of(runs) == undisturbed.document
-        size += 64 << 10
+        size += 128 << 10
         small_disk(size)
     assert driver.exitcode == 0
     assert {"soundscapes/", "features/", "sql DROP TABLE", "studies/out"} <= set(stopped), stopped
