@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from rfcx_lab.lab.upkeep import write_circumstances
 from rfcx_lab.lab.view import StudyView
 from rfcx_lab.report.files import write_frontier
 from rfcx_lab.verdict import Curves
+from rfcx_lab.verdict.record import LadderRecord
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class Conclusion:
             choice=choice,
             test=measured.document if measured else None,
         )
-        files = write_frontier(output, document, self._plan.study.clips.rejected)
+        files = write_frontier(output, document, self._record(curves), self._plan.study.clips.rejected)
         self._search.show(document, figures=[path for path in files if path.suffix == ".png"])
         chosen = choice["recommended"]["values"]
         page = write_sweep_page(
@@ -103,11 +104,19 @@ class Conclusion:
                 for spec in (spec for asked in finished for spec in self._kept(asked)):
                     self._fitter.show(spec)
                 shown = {**document, "rungs": rungs}
-                model = measured.model if measured else None
-                self._view.close(shown, files=[*files, *circumstances], model=model, command=command)
+                self._view.close(shown, files=[*files, *circumstances], model=measured, command=command)
 
         self._search.claims.do_alone(show)
         return Swept(document, files)
+
+    def _record(self, curves: Mapping[int, Sequence[Curves]]) -> LadderRecord:
+        """Every curve, by architecture; those of an architecture's trials one after the other."""
+        infos = {cell: self._plan.info(self._plan.rung(self._plan.space.cells[cell])) for cell in sorted(curves)}
+        return LadderRecord(
+            {info.name: curves[cell] for cell, info in infos.items()},
+            tuple(infos.values()),
+            self._plan.study.validation_fraction,
+        )
 
     def _measure(self, values: Architecture | None, finished: Sequence[Asked]) -> Measured | None:
         """An architecture's fits, of all its trials, on the test part, as a ladder measures its recommended rung."""

@@ -88,8 +88,7 @@ def _climb(
     climbed = climb_looks(study, fitter, view, config)
     study, record = climbed.study, climbed.record
     measured = measure_rung(fitter.engine, study, climbed.verdict.recommended.rung, config)
-    test, model = (measured.document, measured.model) if measured else (None, None)
-    document = build_answer(climbed, test=test)
+    document = build_answer(climbed, test=measured.document if measured else None)
     written = write_report(output, document, record, study.clips.rejected)
     if command is not None:
         written.append(
@@ -101,5 +100,7 @@ def _climb(
     with forgiving():
         for spec in study.fits:
             fitter.show(spec)
-        view.close(document, files=[*written, *write_circumstances(config, output)], model=model, command=command or ())
+        view.close(
+            document, files=[*written, *write_circumstances(config, output)], model=measured, command=command or ()
+        )
     return Climb(climbed.verdict, document, record, study.fits, written)

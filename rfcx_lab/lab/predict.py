@@ -25,6 +25,7 @@ class Measured:
 
     document: dict[str, Any]  # `test` in verdict.json
     model: Path  # to hand on: that of the repeat with the lowest validation loss
+    fit: FitSpec  # whose model it is
     rows: NDArray[np.int64]  # [N], positions in the table of clips
     probabilities: NDArray[np.float32]  # [fits, N, classes]
 
@@ -54,7 +55,7 @@ def measure_rung(engine: Engine, study: Study, rung: str | None, config: Config)
         kept=config.training.keep,
     )
     probabilities = np.stack([result.probabilities for result in results])
-    return Measured(described, store.best_model(best.key), best.split.test, probabilities)
+    return Measured(described, store.best_model(best.key), best, best.split.test, probabilities)
 
 
 def _lowest_loss(store: FitStore, spec: FitSpec) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rfcx_lab.config import Config, SoundscapeData
 from rfcx_lab.errors import hide_password
@@ -27,6 +27,9 @@ from rfcx_lab.report.commands import next_command
 from rfcx_lab.report.fit_picture import draw_fit
 from rfcx_lab.report.notes import fit_note, model_note, narrow, rung_note, study_note
 from rfcx_lab.verdict import Curves, RungInfo, Verdict
+
+if TYPE_CHECKING:
+    from rfcx_lab.lab.predict import Measured
 
 _STUDY = "study"
 _PICTURE = "curves.svg"  # of a fit
@@ -102,7 +105,7 @@ class StudyView:
         )
 
     def close(
-        self, document: Mapping[str, Any], *, files: Sequence[Path], model: Path | None, command: Sequence[str] = ()
+        self, document: Mapping[str, Any], *, files: Sequence[Path], model: Measured | None, command: Sequence[str] = ()
     ) -> None:
         """Put the verdict on the study and its rungs, keep `files` and the recommended `model`, end the runs.
 
@@ -122,7 +125,7 @@ class StudyView:
         if model is not None:
             kept = document["test"]["model"]
             tags["model"] = f"{document['test']['rung']}, repeat {kept['repeat']}, epoch {kept['epoch']}"
-            self._tracker.log_files(self.study_run, [model], folder="model")
+            self._tracker.log_files(self.study_run, [model.model], folder="model")
         metrics = {**self._audit["metrics"], **study_metrics(document)}
         self._tracker.finish(_STUDY, metrics=metrics, tags=tags)
         self._tracker.describe_experiment(note)
@@ -164,10 +167,10 @@ class StudyView:
     def _architecture(self, rung: str) -> dict[str, Any]:
         return next((architecture(spec.rung) for (name, _), spec in self._specs.items() if name == rung), {})
 
-    def _register(self, document: Mapping[str, Any], model: Path) -> None:
+    def _register(self, document: Mapping[str, Any], model: Measured) -> None:
         """Make the kept model of the recommended rung a version in the registry."""
-        test = document["test"]
-        spec = self._specs[test["rung"], test["model"]["repeat"]]
+        test, key = document["test"], model.fit.whole.key
+        spec = next(spec for spec in self._specs.values() if spec.whole.key == key)  # a sweep shows it by its trial
         row = spec.windows.load()[spec.split.train[:1]]
         example = row if spec.time_major else row.transpose(0, 2, 1)
         name, classes = f"rfcx_lab-{self._config.name}".replace(":", "-"), self._study.clips.species_names
@@ -180,8 +183,8 @@ class StudyView:
         )
         card = ModelCard(
             name=name,
-            key=spec.key,
-            file=model,
+            key=model.fit.key,
+            file=model.model,
             epoch=test["model"]["epoch"],
             example=example,
             classes=classes,

@@ -28,13 +28,18 @@ def write_report(output: Path, document: dict[str, Any], record: LadderRecord, r
     return paths
 
 
-def write_frontier(output: Path, document: dict[str, Any], rejected: pd.DataFrame) -> list[Path]:
-    """Write `frontier.json`, `frontier.png`, `frontier.svg` and `rejected.csv` into `output`; returns their paths."""
+def write_frontier(output: Path, document: dict[str, Any], record: LadderRecord, rejected: pd.DataFrame) -> list[Path]:
+    """Write `frontier.json`, the figure, `curves.csv.gz` and `rejected.csv` into `output`; returns their paths.
+
+    The rungs of `record` are the architectures that were tried.
+    """
     output.mkdir(parents=True, exist_ok=True)
-    paths = [output / name for name in ("frontier.json", "frontier.png", "frontier.svg", "rejected.csv")]
+    names = ("frontier.json", "frontier.png", "frontier.svg", "curves.csv.gz", "rejected.csv")
+    paths = [output / name for name in names]
     _write_document(paths[0], document)
     draw_frontier(document, paths=paths[1:3])
-    rejected.to_csv(paths[3], index=False)
+    write_record(paths[3], record)
+    rejected.to_csv(paths[4], index=False)
     return paths
 
 

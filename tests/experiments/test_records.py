@@ -12,12 +12,17 @@ import pytest
 from rfcx_lab.errors import LabError
 from rfcx_lab.features.cache import ensure_windows
 from rfcx_lab.lab.answer import check_answer
+from rfcx_lab.lab.frontier_answer import check_frontier_answer
+from rfcx_lab.lab.outcome import judge_architecture
+from rfcx_lab.lab.space import Axis, Space
 from rfcx_lab.lab.steps_answer import check_steps_answer
 from rfcx_lab.lab.study import plan_study
 from rfcx_lab.lab.work import _part
 from rfcx_lab.model.fit import fit_rung
 from rfcx_lab.records import FOLDER, main, read_records
 from rfcx_lab.verdict import JudgeConfig, OnsetConfig, judge_ladder
+from rfcx_lab.verdict.frontier import FrontierConfig, estimate_frontier
+from rfcx_lab.verdict.level_set import Observation
 from rfcx_lab.verdict.record import read_record
 from rfcx_lab.verdict.steps import compare_steps, read_steps
 from tests.conftest import ROOT, compose_config
@@ -56,6 +61,39 @@ def test_steps_follow_from_their_curves():
         for found, step in zip(compare_steps(records, config=judge), document["steps"], strict=True):
             plain = json.loads(json.dumps(vars(found), default=vars))
             assert plain == {key: step[key] for key in plain}
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("**/frontier.json")), ids=lambda path: path.parent.name)
+def test_frontier_follows_from_its_curves(path: Path):
+    """Margins from the curves, the frontier from the margins, in the order of the trials."""
+    document = json.loads(path.read_text())
+    check_frontier_answer(document)
+    record = read_record(path.parent / "curves.csv.gz")
+    config = compose_config("+experiment=sweep", f"training.epochs={document['epochs']}")
+    assert config.ladder.margin == document["margin"]
+    axes = [Axis(**{**axis, **{k: tuple(axis[k]) for k in ("values", "when")}}) for axis in document["space"]["axes"]]
+    space = Space(tuple(axes), document["space"]["along"])
+    names = [architecture["name"] for architecture in document["architectures"]]
+    infos = {info.name: info for info in record.order}
+    observations = []
+    for trial in document["trials"]:
+        cell = space.find(trial["values"])
+        curves = [fit for fit in record.curves[names[cell]] if fit.repeat in trial["repeats"]]
+        outcome = judge_architecture(
+            curves, infos[names[cell]], index=0, validation_fraction=record.validation_fraction, config=config
+        )
+        assert outcome.margins == pytest.approx(trial["margins"])
+        observations.append(Observation(cell, outcome.margins))
+    overlap = record.validation_fraction / (1 - record.validation_fraction)
+    found = estimate_frontier(
+        space.grid, observations, config=FrontierConfig(confidence=document["confidence"], overlap=overlap)
+    )
+    assert (found.status, found.trials) == (document["status"], len(document["trials"]))
+    for crossing, told in zip(found.crossings, document["crossings"], strict=True):
+        assert crossing.status == told["status"]
+        assert crossing.position == (told["position"] and pytest.approx(told["position"], rel=1e-6))
+    told = [architecture["margin"][0] for architecture in document["architectures"]]
+    assert list(found.posterior.mean) == pytest.approx(told, abs=1e-6)
 
 
 def test_every_study_has_its_parts_and_stands_in_the_index():

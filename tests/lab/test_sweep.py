@@ -114,7 +114,7 @@ def swept(ground, tmp_path_factory) -> tuple[Config, dict]:
     shutil.copytree(ground, runs)
     config = compose_config(*TOY, *SIZE, "engine=inline", f"runs_dir={runs}")
     found = sweep(config, runs / "out")
-    written = {"frontier.json", "frontier.png", "frontier.svg", "rejected.csv", "report.html"}
+    written = {"frontier.json", "frontier.png", "frontier.svg", "curves.csv.gz", "rejected.csv", "report.html"}
     assert {path.name for path in found.files} == written
     assert found.document == json.loads((runs / "out" / "frontier.json").read_text())
     return config, found.document
@@ -283,6 +283,8 @@ def test_the_recommended_architecture_is_measured_on_the_test_part_as_a_ladder_d
     assert study.data.tags["model"].startswith(f"{chosen['architecture']}, repeat ")
     client = MlflowClient(tracking_uri=config.tracking.uri)
     assert [file.path for file in client.list_artifacts(study.info.run_id, "model")] == ["model/best.keras"]
+    version = client.get_model_version_by_alias(f"rfcx_lab-{config.name}", "recommended")
+    assert version.tags["rung"].endswith(f": {chosen['architecture']}")  # as its trial is shown
 
     rung = {"name": "a", "lstm": [chosen["values"]["lstm_width"]]}
     ladder = (f"ladder.rungs=[{{name: a, lstm: {rung['lstm']}}}]", f"ladder.repeats={REPEATS}", "ladder.extend=false")
