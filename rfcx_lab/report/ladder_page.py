@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rfcx_lab.report.commands import recommended_command
 from rfcx_lab.report.glance import headline, look_at_ladder, place_in_words
-from rfcx_lab.report.study_page import Chart, Circumstances, Evidence, render_study, spell
+from rfcx_lab.report.study_page import Chart, Circumstances, Evidence, render_study
 from rfcx_lab.verdict import Curves
 from rfcx_lab.verdict.rungs import REMEDY
 
@@ -42,15 +43,5 @@ def ladder_page(
         repeats=max(rung["repeats"] for rung in document["rungs"]),
         left_out=sum(rung["left_out"] for rung in document["rungs"]),
         glance=look_at_ladder(curves, document),
-        recommended_command=spell(_recommended(document, circumstances.command)),
+        recommended_command=recommended_command(document, circumstances.command),
     )
-
-
-def _recommended(document: Mapping[str, Any], command: Sequence[str]) -> list[str]:
-    """Overrides that train the recommended rung alone, for as long as recommended."""
-    rungs = [document["recommended"]["rung"]]
-    # A ladder needs a rung that can be the answer: a remedy is trained beside what it is compared with.
-    rungs += [remedy["against"] for remedy in document["remedies"] if remedy["name"] == rungs[0]]
-    own = {"ladder.only": f"[{','.join(map(str, rungs))}]", "training.epochs": document["recommended"]["epochs"]}
-    kept = [override for override in command if override.split("=")[0] not in own]
-    return [*kept, *(f"{key}={value}" for key, value in own.items())]

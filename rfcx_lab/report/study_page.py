@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rfcx_lab.report.commands import spell
 from rfcx_lab.report.exhibit import Exhibit
 from rfcx_lab.report.page import render
 from rfcx_lab.report.scores import Mistake, Scores, confusions
@@ -71,11 +71,6 @@ def render_study(
         command=spell(circumstances.command),
         **own,
     )
-
-
-def spell(command: Sequence[str]) -> str:
-    """Overrides as a command to be copied."""
-    return shlex.join(["python", "-m", "rfcx_lab", *command])
 
 
 def _numbers(charts: Sequence[Chart], document: Mapping[str, Any]) -> dict[str, Any]:

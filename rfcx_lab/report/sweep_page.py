@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from rfcx_lab.report import frontier_map
+from rfcx_lab.report.commands import spell
 from rfcx_lab.report.page import DASH
-from rfcx_lab.report.study_page import Chart, Circumstances, Evidence, render_study, spell
+from rfcx_lab.report.study_page import Chart, Circumstances, Evidence, render_study
 from rfcx_lab.verdict import Curves
 from rfcx_lab.verdict.frontier import ALL_OVERFIT, FOUND, NONE_OVERFITS
 from rfcx_lab.verdict.frontier_sentence import name_axis, name_column
