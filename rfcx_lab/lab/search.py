@@ -127,6 +127,9 @@ class Search:
         standing = f"Being fitted over repeats {', '.join(map(str, asked.repeats))}."
 
         def announce() -> None:
+            there = self._study._storage.get_trial(trial._trial_id)
+            if there.state.is_finished() or not self.claims.is_mine(there):
+                return
             trial.set_user_attr("parameters", parameters)
             if run is not None:
                 trial.set_user_attr("mlflow_run", run)
@@ -221,9 +224,8 @@ class Search:
     def _sampler(self, number: int) -> optuna.samplers.BaseSampler:
         """A trial's own: what it draws does not hang on how many were drawn in this process before."""
         seed = int(np.random.SeedSequence([self._seed, _SAMPLER_SEED, number]).generate_state(1)[0])
-        return make_sampler(
-            self._config.sampler, self.space, seed=seed, repeats=self._config.repeats, config=self._frontier
-        )
+        name, repeats = self._config.sampler, self._config.repeats
+        return make_sampler(name, self.space, seed=seed, repeats=repeats, config=self._frontier)
 
     def _take_up(self, left: FrozenTrial) -> Asked:
         self._study.sampler = self._sampler(left.number)
@@ -232,8 +234,7 @@ class Search:
     def _describe(self, trial: Trial) -> Asked:
         cell = self.space.find(self.space.suggest(trial))
         assert cell is not None, trial.params
-        earlier = visit(self._study, self.space, trial)
-        count = self._config.repeats
+        earlier, count = visit(self._study, self.space, trial), self._config.repeats
         repeats = tuple(range(earlier * count, (earlier + 1) * count))  # of their own: an architecture may come again
         return Asked(trial.number, cell, self._rung(trial.number, cell), repeats, trial)
 

@@ -55,7 +55,7 @@ def mend_pipeline(config: Config, output: Path, *, fit: FitFunction = fit_rung, 
     configs = step_configs(config)
     ladder = replace(configs[-1], name=f"{config.name} ladder", ladder=config.ladder)
     runs = Path(config.runs_dir)
-    with full_disk_said(runs), open_engine(config.engine) as engine:
+    with full_disk_said(runs), open_engine(config.engine, tracking_uri=config.tracking.uri) as engine:
         clear_leftovers(runs)
         _say_plan([*configs, ladder], engine)
         climbs, records = [], []

@@ -129,7 +129,8 @@ class StudyView:
         metrics = {**self._audit["metrics"], **study_metrics(document)}
         self._tracker.finish(_STUDY, metrics=metrics, tags=tags)
         self._tracker.describe_experiment(note)
-        if model is not None:
+        recommended = document["recommended"]
+        if model is not None and document["test"]["rung"] == recommended.get("rung", recommended.get("architecture")):
             self._register(document, model)  # last: a server without a registry has the answer all the same
 
     def link_rung(self, name: str) -> str:
