@@ -150,6 +150,10 @@ def test_a_rerun_registers_nothing_and_another_model_is_another_version(handed):
     [study] = by_level(runs_of(handed.config.tracking.uri), "study")
     assert len(handed.client.get_run(study.info.run_id).outputs.model_outputs) == 1
 
+    other = next(rung["name"] for rung in handed.document["rungs"] if rung["name"] != handed.document["test"]["rung"])
+    assert handed.climb(f"ladder.shown={other}")["test"]["rung"] == other  # measured and shown, but not recommended
+    assert len(handed.client.search_model_versions(f"name = '{NAME}'")) == 1
+
     handed.climb("seed=1")
     versions = {int(v.version): v for v in handed.client.search_model_versions(f"name = '{NAME}'")}
     assert sorted(versions) == [1, 2]
