@@ -76,7 +76,7 @@ def main() -> int:
         for where, place in (("", nullcontext), (", in a terminal", a_terminal)):
             with place():
                 own = _driver_seconds(
-                    Path(folder) / f"driver{where}", length=length, epochs=options.epochs, repeats=options.repeats
+                    Path(folder) / f"driver{len(where)}", length=length, epochs=options.epochs, repeats=options.repeats
                 )
             print(f"driver{where}: {1000 * own:.1f} ms of CPU per fit of {length:.1f} s")
             aims.append(check(f"driver's own time{where}, share of a fit", [own / length], at_most=0.02))
