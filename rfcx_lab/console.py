@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _PLAIN_WIDTH = 140  # columns for tables where there is no terminal to ask
 _TABLE_GAP = 3  # columns between two of a table
+_FOLDED = 32  # columns at which the names in a table's first column are folded, rather than leave out others
 
 
 @cache
@@ -88,6 +89,7 @@ def columns_that_fit(
     """
     shown = list(range(len(header)))
     widths = [max([len(name), *(len(row[i]) for row in rows)]) + gap for i, name in enumerate(header)]
+    widths[0] = min(widths[0], _FOLDED + gap)
     order = [header.index(name) for name in least] if least or any(header) else shown[:0:-1]
     for place in order:
         if sum(widths[i] for i in shown) <= width:

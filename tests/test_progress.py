@@ -119,6 +119,15 @@ def test_table_leaves_out_what_is_least_needed(terminal):
     assert "6 of 6" in tiny.getvalue() and "dropout" in tiny.getvalue() and "7.5" not in tiny.getvalue()
 
 
+def test_long_names_are_folded_rather_than_columns_left_out(terminal):
+    name, header = "normalised by the training part, per coefficient", ("Step", "Best", "Gap")
+    screen = terminal(68)
+    console.table(header, [(name, "2.74 [2.69, 2.78]", "3.77")], least=("Gap", "Best"))
+    shown = screen.getvalue()
+    assert "2.74 [2.69, 2.78]" in shown and "3.77" in shown and "left out" not in shown
+    assert [word for word in name.split() if word not in shown] == []
+
+
 def test_a_path_stays_in_one_piece(terminal):
     screen, path = terminal(40), "runs/studies/ladder/2026-01-01_00-00-00/verdict.json"
     console.say(path, whole=True)

@@ -18,7 +18,7 @@ from rfcx_lab.lab.ladder import climb_ladder
 from rfcx_lab.lab.pages import write_data_page
 from rfcx_lab.lab.study import prepare_study, read_tables
 from rfcx_lab.report.files import write_audit
-from rfcx_lab.report.table import HEADER, LEAST, STEPS_HEADER, ladder_rows, steps_rows
+from rfcx_lab.report.table import HEADER, LEAST, STEPS_HEADER, STEPS_LEAST, ladder_rows, steps_rows
 
 
 def run(config: Config, output: Path, *, command: Sequence[str] = ()) -> None:
@@ -70,7 +70,7 @@ def _mend(config: Config, output: Path, command: Sequence[str]) -> None:
     from rfcx_lab.lab.steps import mend_pipeline
 
     mended = mend_pipeline(config, output, command=command)
-    console.table(STEPS_HEADER, steps_rows(mended.document))
+    console.table(STEPS_HEADER, steps_rows(mended.document), least=STEPS_LEAST)
     console.say(mended.document["answer"], style="bold")
     console.say("")
     for path in mended.files:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _WIDTH, _ROW = 12.0, 1.15  # inches
-_LETTERS = 125  # of the title's line
-_NAME = 24  # letters of a step's name in a line
+_LETTERS = 140  # of the title's line
+_NAME = 22  # letters of a step's name in a line
 _RESOLUTION = 150  # dots per inch of the PNG
 _STYLE: dict[Any, Any] = {"font.size": 10, "svg.hashsalt": "rfcx_lab"}  # the same figure gives the same bytes
 Interval = Sequence[float | None]
@@ -43,7 +43,7 @@ def steps_figure(curves: Mapping[str, Sequence[Curves]], document: Mapping[str, 
     steps = document["steps"]
     figure = Figure(figsize=(_WIDTH, len(steps) * _ROW + 2.0), layout="constrained")
     FigureCanvasAgg(figure)
-    grid = figure.add_gridspec(len(steps), 4, width_ratios=[1.5, 1.2, 1.0, 1.0])
+    grid = figure.add_gridspec(len(steps), 4, width_ratios=[1.5, 1.2, 1.1, 1.1])
     figure.suptitle(textwrap.fill(_title(document), _LETTERS), x=0.01, ha="left", fontsize=10.5)
     first: Axes | None = None
     for row, step in enumerate(steps):
@@ -63,7 +63,7 @@ def steps_figure(curves: Mapping[str, Sequence[Curves]], document: Mapping[str, 
     loss.set_title("best validation loss, nats", fontsize=10)
     _draw_values(gap, steps, [("gap", TRAINING, "")], differences="gap_difference")
     gap.axvline(0, color="0.45", lw=0.9, ls=":")
-    gap.set_title("validation − training at the end", fontsize=10)
+    gap.set_title("final gap, nats", fontsize=10)
     entries = [("val_accuracy_best", VALIDATION, "validation"), ("test_accuracy", BEST, "test")]
     _draw_values(accuracy, steps, entries, differences=None)
     accuracy.axvline(chance, color="0.45", lw=0.9, ls=":")
@@ -75,13 +75,20 @@ def steps_figure(curves: Mapping[str, Sequence[Curves]], document: Mapping[str, 
 def _title(document: Mapping[str, Any]) -> str:
     told = document["answer"].split(" On the last step:")[0]
     level = f"p ≤ {document['judge']['alpha']:g}, Holm"
-    return f"{told} ● established change from the step before ({level}), ○ not; dotted: chance."
+    key = f"● established change from the step before ({level}), ○ not; dotted: chance."
+    return f"{told} Gap: validation less training loss. {key}"
 
 
 def _name(panel: Axes, step: Mapping[str, Any], row: int) -> None:
     text = f"{row}. " + "\n".join(textwrap.wrap(step["name"], _NAME))
     panel.set_ylabel(
-        text, rotation=0, ha="right", va="center", fontsize=10, fontweight="bold" if step["matters"] else None
+        text,
+        rotation=0,
+        ha="right",
+        va="center",
+        labelpad=12,
+        fontsize=10,
+        fontweight="bold" if step["matters"] else None,
     )
 
 

@@ -10,7 +10,11 @@ HEADER = ("Rung", "Parameters", "Overfit", "Onset epoch", "Best epoch", "Best va
 LEAST = ("Parameters", "Accuracy", "Final val loss", "Best epoch", "Best val loss")
 """What a narrow terminal does without, the least needed first."""
 
-STEPS_HEADER = ("Step", "Best val loss", "Change", "p", "Gap", "Change", "p", "Accuracy", "Test", "Overfit", "Onset")
+STEPS_HEADER = (
+    "Step", "Best val loss", "Its change", "Gap", "Gap's change", "Accuracy, %", "Test, %", "Overfit", "Onset epoch",
+)  # fmt: skip
+
+STEPS_LEAST = ("Accuracy, %", "Gap", "Onset epoch", "Gap's change", "Test, %", "Overfit")
 
 AUDIT_HEADER = ("Not sound", "Audit", "Seen", "Names species of", "Majority", "Crossing")
 
@@ -72,9 +76,9 @@ def steps_rows(document: Mapping[str, Any]) -> list[tuple[str, ...]]:
         (
             step["name"],
             _number(step["val_loss_best"]),
-            *_difference(step["loss_difference"]),
+            _difference(step["loss_difference"]),
             _number(step["gap"]),
-            *_difference(step["gap_difference"]),
+            _difference(step["gap_difference"]),
             _percent(step["val_accuracy_best"]),
             _percent(step["test_accuracy"]),
             f"{step['statuses'].get('overfit', 0)} of {step['repeats']}",
@@ -84,14 +88,13 @@ def steps_rows(document: Mapping[str, Any]) -> list[tuple[str, ...]]:
     ]
 
 
-def _difference(difference: Mapping[str, Any] | None) -> tuple[str, str]:
+def _difference(difference: Mapping[str, Any] | None) -> str:
     if difference is None or difference["change"] is None:
-        return "–", "–"
-    p = difference["p"]
-    star = " *" if difference["established"] else ""
-    return _number(
-        difference["change"], "+.2f"
-    ), "–" if p is None else f"{p:.2g}{star}" if p >= 0.001 else f"<.001{star}"
+        return "–"
+    change, p = f"{difference['change'][0]:+.2f}", difference["p"]
+    if p is None:
+        return change
+    return f"{change} (p {'< .001' if p < 0.001 else f'= {p:.2g}'}){' *' if difference['established'] else ''}"
 
 
 def _number(value: Sequence[float | None] | None, form: str = ".2f") -> str:
