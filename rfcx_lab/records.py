@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,11 +19,14 @@ VERDICTS = ("verdict.json", "mended.json", "frontier.json")
 
 @dataclass(frozen=True)
 class Record:
-    """A study on record: the folder's name, the question in its README, and the answer in its verdict."""
+    """A study on record: the folder's name, the question in its README, and the answer in its verdict.
+
+    A study of several ladders has a folder for each in its own, and an answer by the name of each.
+    """
 
     name: str
     question: str
-    answer: str
+    answers: Mapping[str, str]  # by the ladder's folder; "" where the study is one
 
 
 def read_records(folder: Path) -> list[Record]:
@@ -34,13 +37,17 @@ def read_records(folder: Path) -> list[Record]:
     """
     if not folder.is_dir():
         raise LabError(f"{folder} is not a folder; name the one that holds the studies' folders.")
-    found = [
-        (each, next((each / name for name in VERDICTS if (each / name).is_file()), None)) for each in folder.iterdir()
-    ]
-    return [_read(each, verdict) for each, verdict in sorted(found) if verdict is not None]
+    found = {each: _find_verdicts(each) for each in sorted(folder.iterdir()) if each.is_dir()}
+    return [_read(each, verdicts) for each, verdicts in found.items() if verdicts]
 
 
-def _read(folder: Path, verdict: Path) -> Record:
+def _find_verdicts(folder: Path) -> list[Path]:
+    """The study's own verdict; where it has none, those of the folders in it."""
+    own = [folder / name for name in VERDICTS if (folder / name).is_file()]
+    return own[:1] or [path for each in sorted(folder.iterdir()) if each.is_dir() for path in _find_verdicts(each)]
+
+
+def _read(folder: Path, verdicts: Sequence[Path]) -> Record:
     try:
         text = (folder / "README.md").read_text(encoding="utf-8")
     except OSError as error:
@@ -50,13 +57,17 @@ def _read(folder: Path, verdict: Path) -> Record:
     question = re.search(r"\*\*Question\.\*\* (.+?)\n\n", text, re.DOTALL)
     if question is None:
         raise LabError(f"{folder / 'README.md'} has no paragraph that begins with **Question.**; write it.")
+    answers = {"/".join(verdict.parent.relative_to(folder).parts): _read_answer(verdict) for verdict in verdicts}
+    return Record(folder.name, " ".join(question[1].split()), answers)
+
+
+def _read_answer(verdict: Path) -> str:
     try:
-        answer = json.loads(verdict.read_text(encoding="utf-8"))["answer"]
+        return str(json.loads(verdict.read_text(encoding="utf-8"))["answer"])
     except (ValueError, KeyError, TypeError) as error:
         raise LabError(
             f"{verdict} is not a verdict with an answer; take that file from the study's folder again."
         ) from error
-    return Record(folder.name, " ".join(question[1].split()), str(answer))
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -65,7 +76,9 @@ def main(arguments: Sequence[str]) -> None:
     for record in records:
         say(record.name, style="bold")
         say(f"  {record.question}", style="dim")
-        say(f"  {record.answer}\n")
+        for name, answer in record.answers.items():
+            say(f"  {name}: {answer}" if name else f"  {answer}")
+        say("")
     say(f"{len(records)} studies on record; each folder has the command, the curves and the figure.")
 
 

@@ -29,14 +29,14 @@ from tests.conftest import ROOT, compose_config
 
 PARTS = ("Question", "Command", "Duration", "Answer", "What it means", "Limits")
 EPOCHS = 2  # made again
-RECORDS = sorted(path.parent for path in (ROOT / "experiments").glob("*/verdict.json"))
+RECORDS = sorted(path.parent for path in FOLDER.glob("**/verdict.json"))
 
 
 def test_there_are_records():
     assert {"ladder-esc50", "ladder-soundscape"} <= {folder.name for folder in RECORDS}
 
 
-@pytest.mark.parametrize("folder", RECORDS, ids=lambda folder: folder.name)
+@pytest.mark.parametrize("folder", RECORDS, ids=lambda folder: "/".join(folder.relative_to(FOLDER).parts))
 def test_verdict_follows_from_the_curves(folder: Path):
     document = json.loads((folder / "verdict.json").read_text())
     check_answer(document)
@@ -49,13 +49,20 @@ def test_verdict_follows_from_the_curves(folder: Path):
         config=JudgeConfig(**{**judge, "onset": OnsetConfig(**judge["onset"])}),
     ).to_dict()
     assert found == {key: document[key] for key in found}
-    assert document["answer"] in (folder / "README.md").read_text().replace("\n> ", " ")
+    assert document["answer"] in told_of(folder)
+
+
+def told_of(folder: Path) -> str:
+    """The README of the study that `folder` belongs to, its quotations in one line."""
+    study = FOLDER / folder.relative_to(FOLDER).parts[0]
+    return (study / "README.md").read_text().replace("\n> ", " ")
 
 
 def test_steps_follow_from_their_curves():
     for path in (ROOT / "experiments").glob("*/mended.json"):
         document = json.loads(path.read_text())
         check_steps_answer(document)
+        assert document["answer"] in told_of(path.parent)
         records = read_steps(document, read_record(path.parent / "curves.csv.gz"))
         judge = JudgeConfig(**{**document["judge"], "onset": OnsetConfig(**document["judge"]["onset"])})
         for found, step in zip(compare_steps(records, config=judge), document["steps"], strict=True):
@@ -108,6 +115,16 @@ def test_every_study_has_its_parts_and_stands_in_the_index():
         for figure in re.findall(r"!\[.+?\]\((.+?)\)", text):
             assert (folder / figure).is_file()
         assert f"[{folder.name}]({folder.name})" in index
+
+
+def test_a_study_of_several_ladders_has_an_answer_of_each(tmp_path):
+    for name in ("gru", "lstm"):
+        (tmp_path / "cells" / name).mkdir(parents=True)
+        (tmp_path / "cells" / name / "verdict.json").write_text(json.dumps({"answer": f"{name} overfits."}))
+    (tmp_path / "cells" / "README.md").write_text("**Question.** Which\ncell?\n\n")
+    [record] = read_records(tmp_path)
+    assert record.question == "Which cell?"
+    assert record.answers == {"gru": "gru overfits.", "lstm": "lstm overfits."}
 
 
 def test_studies_are_listed_with_question_and_answer(capsys):
