@@ -26,6 +26,10 @@ _QUIET = {  # Dask watches itself many times a second, which took 3 % of a core 
     "distributed.worker.memory.monitor-interval": "500ms",
     "distributed.worker.profile.enabled": False,
 }
+# What Dask takes an item to last that it has not seen yet. Where it knows nothing it gives all items to the one worker
+# that is ready while the others are still being prepared, and leaves them there when these are: it steals for an idle
+# worker only what it knows to be worth it.
+_SUPPOSED = {"distributed.scheduler.default-task-durations": {"on_worker": "60s"}}
 _IDLE_SECONDS = 0.5  # to wait for a worker to be free; a busy one is recycled after its next item
 
 
@@ -117,6 +121,7 @@ class LocalEngine:
             dask.config.set(
                 {
                     **_QUIET,
+                    **_SUPPOSED,
                     "distributed.scheduler.allowed-failures": RETRIES,
                     "distributed.worker.memory.target": False,  # a paused worker would wait for ever; one that
                     "distributed.worker.memory.spill": False,  # takes more than its share is ended instead

@@ -50,6 +50,31 @@ def sign_in(folder: Path) -> None:
     (folder / f"process {os.getpid()}").touch()
 
 
+def be_first_or_wait(folder: Path) -> None:
+    """Only one worker is ready before an item has begun."""
+    try:
+        (folder / "ready").touch(exist_ok=False)
+    except FileExistsError:
+        _await(folder / "begun")
+
+
+def meet(folder: Path, number: int) -> int:
+    """Done once all three have begun."""
+    (folder / "begun").touch()
+    (folder / f"there {number}").touch()
+    for other in range(3):
+        _await(folder / f"there {other}")
+    return os.getpid()
+
+
+def _await(path: Path) -> None:
+    deadline = time.monotonic() + 20
+    while not path.exists():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{path.name} never came")
+        time.sleep(0.02)
+
+
 def read_signature(path: Path) -> str:
     return "prepared" if (path.parent / f"process {os.getpid()}").exists() else "unprepared"
 
@@ -103,6 +128,22 @@ def test_preparing_workers_changes_no_result(kind, tmp_path):
         engine.prepare(partial(sign_in, tmp_path))
         found = dict(engine.run(read_signature, [tmp_path / str(n) for n in range(4)]))
     assert set(found.values()) == {"local": {"prepared"}, "inline": {"unprepared"}}[kind]
+
+
+def test_items_wait_for_workers_that_are_not_ready_rather_than_for_one_another(tmp_path):
+    with open_engine(EngineConfig("local", workers=3)) as engine:
+        engine.prepare(partial(be_first_or_wait, tmp_path))
+        client = engine._connect()
+        while all(client.processing().values()) or max(_occupancies(engine)) < 3:
+            time.sleep(0.1)  # until one is ready, and the others have long been at it
+        results = dict(engine.run(partial(meet, tmp_path), range(3)))
+    assert not [found for found in results.values() if isinstance(found, Failure)]
+    assert len(set(results.values())) == 3
+
+
+def _occupancies(engine) -> list[float]:
+    """Seconds of work that Dask sees before each worker."""
+    return [worker.occupancy for worker in list(engine._cluster.scheduler.workers.values())]
 
 
 def test_workers_that_could_not_be_prepared_work_all_the_same(tmp_path):
