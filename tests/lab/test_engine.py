@@ -134,7 +134,7 @@ def test_items_wait_for_workers_that_are_not_ready_rather_than_for_one_another(t
     with open_engine(EngineConfig("local", workers=3)) as engine:
         engine.prepare(partial(be_first_or_wait, tmp_path))
         client = engine._connect()
-        while all(client.processing().values()) or max(_occupancies(engine)) < 3:
+        while all(client.processing().values()) or max(_occupancies(engine)) < 5:
             time.sleep(0.1)  # until one is ready, and the others have long been at it
         results = dict(engine.run(partial(meet, tmp_path), range(3)))
     assert not [found for found in results.values() if isinstance(found, Failure)]
