@@ -64,7 +64,7 @@ def _measured(engine: Engine, spec: FitSpec, part: str, store: FitStore, config:
 def _describe(spec: FitSpec, study: Study, scores: Sequence[HeldOut], config: Config) -> dict[str, Any]:
     store, labels = FitStore(study.store), study.clips.labels
     curves = store.read_curves(spec)
-    verdict = find_onset(curves.train_loss, curves.val_loss, config.onset)
+    verdict = find_onset(curves.train_loss, curves.val_loss, config.onset, chance=curves.chance_loss)
     test = labels[spec.split.test]
     confusion = np.zeros((spec.classes, spec.classes), dtype=np.int64)
     np.add.at(confusion, (test, scores[-1].probabilities.argmax(axis=1)), 1)
