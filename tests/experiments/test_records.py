@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -83,6 +84,7 @@ def test_frontier_follows_from_its_curves(path: Path):
             curves, infos[names[cell]], index=0, validation_fraction=record.validation_fraction, config=config
         )
         assert outcome.margins == pytest.approx(trial["margins"])
+        assert (outcome.summary.statuses, outcome.notes.get("onset")) == (trial["statuses"], trial["onset"])
         observations.append(Observation(cell, outcome.margins))
     overlap = record.validation_fraction / (1 - record.validation_fraction)
     found = estimate_frontier(
@@ -108,6 +110,18 @@ def test_every_study_has_its_parts_and_stands_in_the_index():
         for figure in re.findall(r"!\[.+?\]\((.+?)\)", text):
             assert (folder / figure).is_file()
         assert f"[{folder.name}]({folder.name})" in index
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("**/curves.csv.gz")), ids=lambda path: path.parent.name)
+def test_records_tell_what_they_are_of_and_what_their_fits_are_judged_against(path: Path):
+    """Both data sets have 24 species, equally frequent or so near to it that nothing is gained by their frequencies."""
+    record = read_record(path)
+    kinds = {"verdict.json": "ladder", "frontier.json": "sweep", "mended.json": "mended"}
+    assert [kind for name, kind in kinds.items() if (path.parent / name).is_file()] == [record.study]
+    fits = [fit for some in record.curves.values() for fit in some]
+    assert [fit.chance_loss for fit in fits] == pytest.approx([math.log(24)] * len(fits), abs=0.01)
+    assert {fit.settled for fit in fits} == {False}
+    assert all(fit.budget == fit.epochs for fit in fits if fit.failure is None)
 
 
 def test_studies_are_listed_with_question_and_answer(capsys):
