@@ -12,11 +12,9 @@ import pytest
 
 from rfcx_lab.errors import LabError
 from rfcx_lab.features.cache import ensure_windows
-from rfcx_lab.lab.answer import check_answer
-from rfcx_lab.lab.frontier_answer import check_frontier_answer
+from rfcx_lab.lab.contract import check_document
 from rfcx_lab.lab.outcome import judge_architecture
 from rfcx_lab.lab.space import Axis, Space
-from rfcx_lab.lab.steps_answer import check_steps_answer
 from rfcx_lab.lab.study import plan_study
 from rfcx_lab.lab.work import _part
 from rfcx_lab.model.fit import fit_rung
@@ -40,7 +38,7 @@ def test_there_are_records():
 @pytest.mark.parametrize("folder", RECORDS, ids=lambda folder: folder.name)
 def test_verdict_follows_from_the_curves(folder: Path):
     document = json.loads((folder / "verdict.json").read_text())
-    check_answer(document)
+    check_document(document)
     record = read_record(folder / "curves.csv.gz")
     judge = document["judge"]
     found = judge_ladder(
@@ -56,7 +54,7 @@ def test_verdict_follows_from_the_curves(folder: Path):
 def test_steps_follow_from_their_curves():
     for path in (ROOT / "experiments").glob("*/mended.json"):
         document = json.loads(path.read_text())
-        check_steps_answer(document)
+        check_document(document)
         records = read_steps(document, read_record(path.parent / "curves.csv.gz"))
         judge = JudgeConfig(**{**document["judge"], "onset": OnsetConfig(**document["judge"]["onset"])})
         for found, step in zip(compare_steps(records, config=judge), document["steps"], strict=True):
@@ -68,7 +66,7 @@ def test_steps_follow_from_their_curves():
 def test_frontier_follows_from_its_curves(path: Path):
     """Margins from the curves, the frontier from the margins, in the order of the trials."""
     document = json.loads(path.read_text())
-    check_frontier_answer(document)
+    check_document(document)
     record = read_record(path.parent / "curves.csv.gz")
     config = compose_config("+experiment=sweep", f"training.epochs={document['epochs']}")
     assert config.ladder.margin == document["margin"]
