@@ -142,7 +142,10 @@ def _each_onset_once() -> Iterator[None]:
     """Judge a curve once, in however many ways its ladder is judged: most of the time goes there."""
     known: dict[tuple[Values, Values], Verdict] = {}
 
-    def judge_once(train_loss: Values, val_loss: Values, config: OnsetConfig | None = None) -> Verdict:
+    def judge_once(
+        train_loss: Values, val_loss: Values, config: OnsetConfig | None = None, *, chance: float | None = None
+    ) -> Verdict:
+        assert chance is None  # of a simulated ladder it isn't told
         if (train_loss, val_loss) not in known:
             known[train_loss, val_loss] = find_onset(train_loss, val_loss, config)
         return known[train_loss, val_loss]

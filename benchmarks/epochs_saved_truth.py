@@ -95,7 +95,7 @@ def wilson(hits: int, total: int) -> tuple[float, float]:
 def end_early(curves: Curves, rule: SettledConfig) -> Curves:
     """The curves as a fit leaves them that ends once it is settled."""
     every = SettledRule(margin=MARGIN, config=rule, onset=OnsetConfig())
-    epoch = settled_epoch(curves.train_loss, curves.val_loss, rule=every)
+    epoch = settled_epoch(curves.train_loss, curves.val_loss, rule=every, chance=curves.chance_loss)
     if epoch is None or curves.failure is not None:
         return curves
     return replace(
@@ -110,7 +110,7 @@ def end_early(curves: Curves, rule: SettledConfig) -> Curves:
 
 def compare(whole: Curves, cut: Curves, *, rung: str) -> Cut:
     """One fit's both verdicts."""
-    one, other = (find_onset(each.train_loss, each.val_loss) for each in (whole, cut))
+    one, other = (find_onset(c.train_loss, c.val_loss, chance=c.chance_loss) for c in (whole, cut))
     shift = None
     if cut.settled and one.onset_epoch is not None and other.onset_epoch is not None:
         shift = other.onset_epoch - one.onset_epoch

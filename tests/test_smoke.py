@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from rfcx_lab.interrupt import STOPPED, STOPPING
-from rfcx_lab.lab.answer import check_answer
+from rfcx_lab.lab.contract import check_document
 from tests.commandline import command, run
 from tests.conftest import ROOT
 from tests.lab.outcome import assert_view_is_whole
@@ -25,7 +25,7 @@ from tests.lab.outcome import assert_view_is_whole
 def only_verdict(folder: Path) -> dict:
     [path] = folder.glob("studies/*/*/verdict.json")
     document = json.loads(path.read_text())
-    check_answer(document)
+    check_document(document)
     return document
 
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import platform
 from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import version
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
 
 from rfcx_lab import __version__
 from rfcx_lab.data.clips import Clips
+from rfcx_lab.lab.contract import check_document
 from rfcx_lab.lab.fits import HeldOut
 from rfcx_lab.lab.looks import Climbed
 from rfcx_lab.model.backend import versions as model_versions
@@ -41,16 +40,8 @@ def build_answer(climbed: Climbed, *, test: dict[str, Any] | None) -> dict[str, 
             **{name: version(name) for name in LIBRARIES},
         },
     }
-    check_answer(document)
+    check_document(document)
     return document
-
-
-def check_answer(document: dict[str, Any]) -> None:
-    """Raise jsonschema.ValidationError where `document` breaks the contract."""
-    import jsonschema
-
-    schema = json.loads((files("rfcx_lab.verdict") / "schema.json").read_text())
-    jsonschema.validate(document, schema)
 
 
 def describe_data(clips: Clips) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from rfcx_lab.errors import LabError
 from rfcx_lab.lab.asked import Asked
-from rfcx_lab.lab.fits import FitSpec, FitStore
+from rfcx_lab.lab.fits import FitSpec, FitStore, against
 from rfcx_lab.lab.fitting import Fitter
 from rfcx_lab.lab.frontier_answer import build_frontier_answer, choose_architectures, judge_cells
 from rfcx_lab.lab.outage import await_server
@@ -26,7 +26,7 @@ from rfcx_lab.lab.upkeep import write_circumstances
 from rfcx_lab.lab.view import StudyView
 from rfcx_lab.report.files import write_frontier
 from rfcx_lab.verdict import Curves
-from rfcx_lab.verdict.record import LadderRecord
+from rfcx_lab.verdict.record import SWEEP, LadderRecord
 
 
 @dataclass(frozen=True)
@@ -116,6 +116,7 @@ class Conclusion:
             {info.name: curves[cell] for cell, info in infos.items()},
             tuple(infos.values()),
             self._plan.study.validation_fraction,
+            SWEEP,
         )
 
     def _measure(self, values: Architecture | None, finished: Sequence[Asked]) -> Measured | None:
@@ -145,4 +146,7 @@ class Conclusion:
     def _fitted(self, asked: Asked) -> list[Curves]:
         """A told trial's curves: of its fits, or, where another driver has these, as it has noted them."""
         own = [self._fitter.curves(spec) for spec in self._kept(asked)]
-        return own if len(own) == len(asked.repeats) else noted_curves(asked.trial) or own
+        if len(own) == len(asked.repeats):
+            return own
+        specs = {spec.split.repeat: spec for spec in self._plan.specs(asked.rung, asked.repeats)}
+        return [against(specs[each.repeat], each) for each in noted_curves(asked.trial)] or own

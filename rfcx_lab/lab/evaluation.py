@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ import numpy as np
 from rfcx_lab.config import Config
 from rfcx_lab.console import say
 from rfcx_lab.data.telling import majority
+from rfcx_lab.lab.contract import check_document
 from rfcx_lab.lab.engine import Engine, Failure
 from rfcx_lab.lab.fits import FitSpec, FitStore, HeldOut
 from rfcx_lab.lab.study import Study
@@ -40,16 +39,8 @@ def evaluate_shown(engine: Engine, study: Study, config: Config, output: Path) -
     if len(known) < len(scores):
         return []
     document = _describe(spec, study, known, config)
-    check_evaluation(document)
+    check_document(document)
     return write_evaluation(output, document, store.read_curves(spec))
-
-
-def check_evaluation(document: dict[str, Any]) -> None:
-    """Raise jsonschema.ValidationError where `document` breaks the contract."""
-    import jsonschema
-
-    schema = json.loads((files("rfcx_lab.verdict") / "evaluation.schema.json").read_text())
-    jsonschema.validate(document, schema)
 
 
 def _measured(engine: Engine, spec: FitSpec, part: str, store: FitStore, config: Config) -> HeldOut | None:
@@ -64,7 +55,7 @@ def _measured(engine: Engine, spec: FitSpec, part: str, store: FitStore, config:
 def _describe(spec: FitSpec, study: Study, scores: Sequence[HeldOut], config: Config) -> dict[str, Any]:
     store, labels = FitStore(study.store), study.clips.labels
     curves = store.read_curves(spec)
-    verdict = find_onset(curves.train_loss, curves.val_loss, config.onset)
+    verdict = find_onset(curves.train_loss, curves.val_loss, config.onset, chance=curves.chance_loss)
     test = labels[spec.split.test]
     confusion = np.zeros((spec.classes, spec.classes), dtype=np.int64)
     np.add.at(confusion, (test, scores[-1].probabilities.argmax(axis=1)), 1)

@@ -24,6 +24,7 @@ from rfcx_lab.features.cache import WindowStore
 from rfcx_lab.files import whole_file, whole_folder
 from rfcx_lab.model.backend import versions
 from rfcx_lab.model.fit import Fit
+from rfcx_lab.verdict.chance import chance_loss
 from rfcx_lab.verdict.curves import Curves
 from rfcx_lab.verdict.settled import SettledRule
 
@@ -53,6 +54,12 @@ class FitSpec:
     def title(self) -> str:
         """What a person calls the fit: its rung, and which repeat."""
         return f"{self.rung.name} · {self.split.repeat}"
+
+    @property
+    def chance_loss(self) -> float:
+        """What the best constant guess comes to on the validation part. It follows from the spec; no record has it."""
+        own = self.labels[self.split.train], self.labels[self.split.validation]
+        return chance_loss(*own, classes=self.classes)
 
     @property
     def key(self) -> str:
@@ -145,9 +152,9 @@ class FitStore:
         return key
 
     def read_curves(self, spec: FitSpec) -> Curves:
-        """The curves of a finished fit, under the repeat that `spec` gives it."""
+        """The curves of a finished fit, under the repeat that `spec` gives it, with what they are judged against."""
         record = self._record(self.find(spec) or spec.key)
-        return _curves(record, repeat=spec.split.repeat)
+        return against(spec, _curves(record, repeat=spec.split.repeat))
 
     def best_epoch(self, key: str) -> int | None:
         """The epoch, from 1, whose weights were kept; none where no epoch had a finite loss."""
@@ -206,6 +213,11 @@ def _is_whole(path: Path) -> bool:
         return {"failure", "best_epoch"} <= set(record)
     except (ValueError, TypeError, KeyError, LabError):  # no JSON, or not what `FitStore.write` writes
         return False
+
+
+def against(spec: FitSpec, curves: Curves) -> Curves:
+    """Curves of `spec` with what its data and its config say they are to be judged against."""
+    return replace(curves, chance_loss=spec.chance_loss, budget=spec.training.epochs)
 
 
 def curves_of(spec: FitSpec, fit: Fit) -> Curves:

@@ -101,7 +101,8 @@ class Fitter:
     def show(self, spec: FitSpec) -> None:
         """Let MLflow have what it lacks of a fit that has been tried."""
         curves = self.curves(spec)
-        self._view.close_fit(spec, curves, find_onset(curves.train_loss, curves.val_loss, self._config.onset))
+        verdict = find_onset(curves.train_loss, curves.val_loss, self._config.onset, chance=curves.chance_loss)
+        self._view.close_fit(spec, curves, verdict)
 
     def _is_missing(self, spec: FitSpec) -> bool:
         return spec.key not in self._failures and self._store.find(spec) is None

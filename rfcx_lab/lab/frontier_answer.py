@@ -8,13 +8,13 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
-from importlib.resources import files
 from typing import Any
 
 from rfcx_lab import __version__
 from rfcx_lab.errors import hide_password
 from rfcx_lab.lab.answer import LIBRARIES, describe_data
 from rfcx_lab.lab.asked import Told
+from rfcx_lab.lab.contract import check_document
 from rfcx_lab.lab.outcome import Outcome, judge_architecture
 from rfcx_lab.lab.space import Architecture, Number, Space
 from rfcx_lab.lab.sweep_plan import SweepPlan
@@ -90,16 +90,8 @@ def build_frontier_answer(
     }
     document = {"schema": SCHEMA, "answer": write_frontier_sentence(document), **document}
     document = json.loads(json.dumps(document, allow_nan=False))  # as whoever reads the file has it
-    check_frontier_answer(document)
+    check_document(document)
     return document
-
-
-def check_frontier_answer(document: dict[str, Any]) -> None:
-    """Raise jsonschema.ValidationError where `document` breaks the contract."""
-    import jsonschema
-
-    schema = json.loads((files("rfcx_lab.verdict") / "frontier.schema.json").read_text())
-    jsonschema.validate(document, schema)
 
 
 def _count_epochs(curves: Sequence[Curves], *, budget: int) -> dict[str, int]:

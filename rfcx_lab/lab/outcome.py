@@ -17,7 +17,7 @@ from rfcx_lab.verdict.rungs import JudgedRung, RungVerdict, judge_rung, summaris
 
 _NOTHING_LEARNT = (
     "it has learnt nothing that could be overfit: half of its fits or more were never credibly better on the "
-    "validation part than at their first epoch"
+    "validation part than {bar}"
 )
 
 
@@ -55,7 +55,7 @@ class Outcome:
         if self.failure is not None:
             notes["reason"] = self.failure
         elif not self.learnt:
-            notes["reason"] = _NOTHING_LEARNT
+            notes["reason"] = _NOTHING_LEARNT.format(bar=self.judged.bar)
         return notes
 
     @property

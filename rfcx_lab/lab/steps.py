@@ -26,7 +26,7 @@ from rfcx_lab.lab.upkeep import clear_leftovers, write_circumstances
 from rfcx_lab.lab.work import FitFunction
 from rfcx_lab.model.fit import fit_rung
 from rfcx_lab.report.files import write_steps
-from rfcx_lab.verdict.record import LadderRecord
+from rfcx_lab.verdict.record import STEPS, LadderRecord
 from rfcx_lab.verdict.steps import StepRecord
 
 SECTIONS = ("window", "features", "split", "training")
@@ -71,7 +71,7 @@ def mend_pipeline(config: Config, output: Path, *, fit: FitFunction = fit_rung, 
     rungs = [replace(climb.record.order[0], name=record.name) for climb, record in zip(climbs, records, strict=True)]
     fraction = sum(record.validation_fraction for record in records) / len(records)
     curves = {record.name: record.curves for record in records}
-    files = write_steps(output, document, LadderRecord(curves, rungs, fraction))
+    files = write_steps(output, document, LadderRecord(curves, rungs, fraction, STEPS))
     return Mended(document, [*files, *write_circumstances(config, output), *climbed.files])
 
 

@@ -8,13 +8,13 @@ import platform
 from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import version
-from importlib.resources import files
 from typing import Any
 
 from rfcx_lab import __version__
 from rfcx_lab.config import Config
 from rfcx_lab.lab.answer import LIBRARIES
 from rfcx_lab.lab.checks import judge_config
+from rfcx_lab.lab.contract import check_document
 from rfcx_lab.lab.ladder import Climb
 from rfcx_lab.model.backend import versions as model_versions
 from rfcx_lab.verdict.steps import TEST, StepRecord, compare_steps, tell_steps
@@ -70,13 +70,5 @@ def build_steps_answer(
     told = tell_steps(steps, epochs=epochs, chance=document["chance"])
     document["answer"] = f"{told} On the last step: {ladder.document['answer']}"
     document = json.loads(json.dumps(document, allow_nan=False))  # as whoever reads the file has it
-    check_steps_answer(document)
+    check_document(document)
     return document
-
-
-def check_steps_answer(document: dict[str, Any]) -> None:
-    """Raise jsonschema.ValidationError where `document` breaks the contract."""
-    import jsonschema
-
-    schema = json.loads((files("rfcx_lab.verdict") / "steps.schema.json").read_text())
-    jsonschema.validate(document, schema)

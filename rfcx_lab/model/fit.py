@@ -21,6 +21,7 @@ from rfcx_lab.model.backend import start_keras
 from rfcx_lab.model.compiled import compiled_model
 from rfcx_lab.model.rung import build_model
 from rfcx_lab.model.scaling import Scaling, fit_scaling, normalise
+from rfcx_lab.verdict.chance import chance_loss
 from rfcx_lab.verdict.settled import SettledMonitor, SettledRule
 
 if TYPE_CHECKING:
@@ -87,7 +88,8 @@ def fit_rung(
     shape = train.windows.shape[1:]
     scaling = scaling or fit_scaling(train.windows)
     train, validation = _normalised(train, scaling), _normalised(validation, scaling)
-    follow = settled.follow(training.epochs) if settled else None
+    chance = chance_loss(train.labels, validation.labels, classes=classes)
+    follow = settled.follow(training.epochs, chance=chance) if settled else None
     watch = _watch(train, validation, on_epoch, training, follow)
     with compiled_model(
         rung,

@@ -144,7 +144,9 @@ def _rise_strip(rises: Sequence[float], judged: Sequence[float | None] | None, a
 
 
 def _onset_strip(fits: Sequence[Curves], rung: Mapping[str, Any], config: OnsetConfig, axis: _Axis) -> Strip:
-    verdicts = [find_onset(fit.train_loss, fit.val_loss, config) for fit in fits if fit.failure is None]
+    verdicts = [
+        find_onset(fit.train_loss, fit.val_loss, config, chance=fit.chance_loss) for fit in fits if fit.failure is None
+    ]
     onsets = [verdict.onset_epoch for verdict in verdicts if verdict.onset_epoch is not None]
     dots = tuple(axis.place(epoch) for epoch in onsets)
     if rung["onset_epoch"] is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import glob
 import json
+import math
 import os
 import sys
 from collections import Counter
@@ -18,24 +19,26 @@ from rfcx_lab.verdict.epochs import RESTARTS, LoggedFit, read_fit
 from rfcx_lab.verdict.groups import GroupVerdict, JudgedLog, describe, judge_fit, judge_group
 from rfcx_lab.verdict.ladder import judge_ladder
 from rfcx_lab.verdict.logs import LogTable, read_log
-from rfcx_lab.verdict.record import read_record
+from rfcx_lab.verdict.record import LADDER, read_record
 
 _STORE = "sqlite:///runs/mlflow.db"
 _RECORD = {"rung", "role", "repeat", "validation_fraction"}  # columns of a recorded ladder
 _FILES, _RUNS = "files", "runs"
+_OTHERS = {"sweep": "frontier.json", "mended": "mended.json"}  # studies whose record is no ladder, and their verdicts
 
 _DESCRIPTION = """\
 Say whether a model overfits, and from which epoch on, from the training and the validation curve in its log.
 
 FILE is a CSV or JSON log with named columns: of Keras (History.history, CSVLogger), of PyTorch Lightning
 (metrics.csv), a labelled history, or any other; gzip is unpacked. Several FILEs are repeats of one model. A
-curves.csv.gz of this project is a recorded ladder and is judged as one."""
+curves.csv.gz of a ladder of this project is judged as a ladder."""
 
 _EPILOG = """\
 examples:
   python -m rfcx_lab.verdict training.csv
   python -m rfcx_lab.verdict lightning_logs/version_*/metrics.csv --plot curves.png
   python -m rfcx_lab.verdict log.csv --train acc --val val_acc --mode max
+  python -m rfcx_lab.verdict training.csv --classes 24
   python -m rfcx_lab.verdict --group small=small/*.csv --group large=large/*.csv
   python -m rfcx_lab.verdict --mlflow my-experiment --by model --tracking-uri http://127.0.0.1:5000
   python -m rfcx_lab.verdict --mlflow 0c4b9ec5a8294a3c9d1ff1d7b4ab2a5d --json
@@ -43,7 +46,7 @@ examples:
 exit status, so that a CI job can use it:
   0  no fit overfits: all have levelled off, or were still improving
   3  a fit overfits, in any group
-  4  none does, but of one it can't be said: undetermined, or it has not learnt
+  4  none does, but of one it can't be said: undetermined, or it has learnt nothing
   1  a log can't be read; 2 the command can't
   A recorded ladder answers in a sentence, not with yes or no: its status is 0."""
 
@@ -58,7 +61,7 @@ def main(arguments: Sequence[str]) -> int:
         if any(set(table.columns) >= _RECORD for group in tables.values() for table in group):
             return _judge_record(parser, options)
         named, notes = _gather(options, tables)
-        groups = _judge(named, options.mode, config)
+        groups = _judge(named, options, config)
         document = {**describe(groups), "notes": notes}
         if options.plot is not None:
             from rfcx_lab.report.fit_figure import draw_fits
@@ -95,6 +98,12 @@ def _build_parser() -> argparse.ArgumentParser:
     add("--mode", choices=("min", "max"), help="whether lower or higher is better; guessed from the column's name")
     add("--min-rise", type=float, metavar="SHARE",
         help=f"share of the plot's height from which a worsening counts ({OnsetConfig.min_rise})")  # fmt: skip
+    chance = parser.add_mutually_exclusive_group()
+    chance.add_argument("--chance", type=float, metavar="VALUE",
+        help="what the best constant guess comes to on the validation rows, in the curve's unit, as 3.178: a fit that "
+        "was never credibly better has learnt nothing (without it: than at its first epoch)")  # fmt: skip
+    chance.add_argument("--classes", type=int, metavar="N",
+        help="the same of a log loss over N equally frequent classes: ln N")  # fmt: skip
     add("--restart", choices=RESTARTS,
         help="epochs that start over in a log: count on, or let the later replace the earlier; "
         "else the training curve decides")  # fmt: skip
@@ -116,6 +125,10 @@ def _check_options(parser: argparse.ArgumentParser, options: argparse.Namespace)
     names = [first.partition("=")[0] for first, *_ in options.group]
     if len(set(names)) < len(names):
         parser.error("two --group have the same NAME")
+    if options.chance is not None and not math.isfinite(options.chance):
+        parser.error(f"--chance {options.chance}: must be a finite number")
+    if options.classes is not None and options.classes < 2:
+        parser.error(f"--classes {options.classes}: must be at least 2")
     try:
         return OnsetConfig() if options.min_rise is None else OnsetConfig(min_rise=options.min_rise)
     except LabError as error:
@@ -151,6 +164,11 @@ def _judge_record(parser: argparse.ArgumentParser, options: argparse.Namespace) 
     if named != ["files"] or len(options.files) > 1:
         parser.error("a recorded ladder stands alone: it takes no other FILE and no option but --json")
     record = read_record(Path(options.files[0]))
+    if record.study != LADDER:
+        raise LabError(
+            f"{options.files[0]} holds the curves of {'a sweep' if record.study == 'sweep' else 'a mended pipeline'}, "
+            f"which is no ladder: its verdict is {_OTHERS.get(record.study, 'the JSON file')} beside it."
+        )
     verdict = judge_ladder(record.curves, order=record.order, validation_fraction=record.validation_fraction)
     print(json.dumps(verdict.to_dict(), indent=2, ensure_ascii=False))
     if not options.json:
@@ -191,9 +209,10 @@ def _gather_runs(options: argparse.Namespace, reference: str, named: dict[str, l
 
 
 def _judge(
-    named: dict[str, list[LoggedFit]], mode: str | None, config: OnsetConfig
+    named: dict[str, list[LoggedFit]], options: argparse.Namespace, config: OnsetConfig
 ) -> list[tuple[GroupVerdict, list[JudgedLog]]]:
-    judged = {name: [judge_fit(fit, config, mode=mode) for fit in fits] for name, fits in named.items()}
+    asked = {"mode": options.mode, "chance": options.chance, "classes": options.classes}
+    judged = {name: [judge_fit(fit, config, **asked) for fit in fits] for name, fits in named.items()}
     return [(judge_group(name, logs), logs) for name, logs in judged.items()]
 
 

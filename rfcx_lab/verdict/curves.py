@@ -10,6 +10,7 @@ from typing import Any
 from rfcx_lab.errors import LabError
 
 _SERIES = ("train_loss", "val_loss", "train_accuracy", "val_accuracy")
+_AGAINST = ("chance_loss", "budget")
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,8 @@ class Curves:
 
     A failed fit may be shorter or end in NaN; `failure` then tells why. One that is `settled` is the beginning of the
     curve that it would have had. Any sequence of numbers is accepted
-    and kept as a tuple of floats.
+    and kept as a tuple of floats. `chance_loss` and `budget` are what the fit is judged against: not known of a curve
+    from elsewhere, and no part of what was measured.
 
     Raises:
         LabError: the series differ in length.
@@ -31,6 +33,8 @@ class Curves:
     repeat: int  # fits of the same repeat saw the same split, on every rung
     failure: str | None = None
     settled: bool = False  # ended before its budget, since its verdict was settled
+    chance_loss: float | None = None  # of the best constant guess on the validation part: `verdict.chance`
+    budget: int | None = None  # epochs that it was to have; None: as many as the longest beside it
 
     def __post_init__(self) -> None:
         """Turn the series into tuples of floats and compare their lengths."""
@@ -49,9 +53,10 @@ class Curves:
         return len(self.val_loss)
 
     def to_dict(self) -> dict[str, Any]:
-        """Give a JSON-safe dict; what is not finite becomes null (and comes back as NaN)."""
+        """Give a JSON-safe dict: what's not finite becomes null (and comes back as NaN), what isn't known is absent."""
         series = {name: _to_json(getattr(self, name)) for name in _SERIES}
-        return {**series, "repeat": self.repeat, "failure": self.failure, "settled": self.settled}
+        known = {name: value for name in _AGAINST if (value := getattr(self, name)) is not None}
+        return {**series, "repeat": self.repeat, "failure": self.failure, "settled": self.settled, **known}
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Curves:
@@ -63,7 +68,14 @@ class Curves:
         try:
             series = {name: _from_json(document[name]) for name in _SERIES}
             settled = bool(document.get("settled", False))
-            return cls(**series, repeat=int(document["repeat"]), failure=document.get("failure"), settled=settled)
+            return cls(
+                **series,
+                repeat=int(document["repeat"]),
+                failure=document.get("failure"),
+                settled=settled,
+                chance_loss=document.get("chance_loss"),
+                budget=document.get("budget"),
+            )
         except KeyError as error:
             raise LabError(f"A record of learning curves lacks {error}.") from error
 

@@ -31,6 +31,8 @@ class _Block:
     levels: list[float] = field(default_factory=list)  # validation, from epoch `length` on
     lowest: float = math.inf
     lowest_end: int = 0  # last epoch of the last lowest block that shares none with the newest; 0: there is none
+    bottom: float = math.inf  # the lowest of all, the newest and those that share epochs with it included
+    bottom_end: int = 0
     highest_rise: float = 0.0  # since then
     training_lowest: float = math.inf
 
@@ -48,9 +50,10 @@ class _Rise:
 class RiseTrack:
     """Follows two curves in which lower is better. All it holds after epoch n follows from the first n epochs."""
 
-    def __init__(self, config: OnsetConfig) -> None:
-        """Start with no epochs."""
+    def __init__(self, config: OnsetConfig, *, chance: float | None = None) -> None:
+        """Start with no epochs; `chance` is the best that a constant guess comes to, None where that isn't known."""
         self._config = config
+        self.chance = chance
         self._blocks = [_Block(length) for length in _BLOCKS]
         self._noise_track = NoiseTrack()
         self._noise: list[float] = []
@@ -58,7 +61,7 @@ class RiseTrack:
         self._validation: list[float] = []
         self._top, self._bottom = -math.inf, math.inf
         self._found = self._unstable = 0  # epochs in a row
-        self._early = (0, 0.0)
+        self._around = (0, 0.0)
         self.overfit = False
 
     @property
@@ -102,22 +105,54 @@ class RiseTrack:
             self.overfit = self.has_learnt()
 
     def has_learnt(self) -> bool:
+        """Whether validation was ever credibly better than a constant guess.
+
+        Where that isn't known the first epoch stands in for it. It hides what was learnt before it was measured, and of
+        a loss that wanders about chance it may be the highest.
+        """
+        return self.has_improved() if self.chance is None else self.beats_chance()
+
+    def has_improved(self) -> bool:
         """Whether validation was ever credibly better than at the first epoch."""
-        best = self._blocks[0]
-        if not best.levels:
+        if not self._blocks[0].levels:
             return False
-        lowest = min(best.lowest, best.levels[-1])
-        end = best.lowest_end if best.lowest <= lowest else len(self._validation)
-        # A curve that overfits grows noisier: what it learnt before must not be doubted for that.
-        around = min(max(end + _LITTLE_AFTER, _FEWEST_EARLY), len(self._validation))
-        if self._early[0] != around:
-            self._early = (around, bend_noise(self._validation[:around]))
+        lowest, noise = self._lowest()
         least = self._config.min_improvement * self.height
-        if self._validation[0] - lowest > max(least, self._config.learning_factor * self._early[1]):
+        if self._validation[0] - lowest > max(least, self._config.learning_factor * noise):
             return True
         factor = self.noise_threshold()
         fallen = [block for block in self._blocks[1:] if block.lowest_end]  # means say more where single values scatter
         return any(block.levels[0] - block.lowest > max(least, factor * self._error(block)) for block in fallen)
+
+    def beats_chance(self) -> bool:
+        """Whether validation was ever credibly better than a constant guess; false where that isn't known.
+
+        Chance has no noise of its own, and no plot: a share of its own level must be left behind, since a curve that is
+        all noise has hardly any height.
+        """
+        if self.chance is None or not self._blocks[0].levels:
+            return False
+        lowest, noise = self._lowest()
+        least = self._config.min_improvement * abs(self.chance)
+        if self.chance - lowest > max(least, self._config.learning_factor * noise):
+            return True
+        factor = self.noise_threshold() * _MIDMEAN_ERROR
+        return any(
+            self.chance - b.bottom > max(least, factor * self._noise_at(b.bottom_end) / math.sqrt(b.length))
+            for b in self._blocks[1:]
+            if b.levels
+        )
+
+    def _lowest(self) -> tuple[float, float]:
+        """The lowest of the shortest blocks, and the standard deviation of single values around the descent to it."""
+        best = self._blocks[0]
+        lowest = min(best.lowest, best.levels[-1])
+        end = best.lowest_end if best.lowest <= lowest else len(self._validation)
+        # A curve that overfits grows noisier: what it learnt before must not be doubted for that.
+        around = min(max(end + _LITTLE_AFTER, _FEWEST_EARLY), len(self._validation))
+        if self._around[0] != around:
+            self._around = (around, bend_noise(self._validation[:around]))
+        return lowest, self._around[1]
 
     def noise_threshold(self) -> float:
         """How many standard errors a rise must measure.
@@ -147,6 +182,8 @@ class RiseTrack:
             return None
         newest, training = midmean(self._validation[-length:]), midmean(self._train[-length:])
         block.levels.append(newest)
+        if newest <= block.bottom:
+            block.bottom, block.bottom_end = newest, epochs
         block.training_lowest = min(block.training_lowest, training)
         if length == _BLOCKS[0]:
             self._top, self._bottom = max(self._top, newest, training), min(self._bottom, newest, training)
@@ -169,8 +206,12 @@ class RiseTrack:
 
     def _error(self, block: _Block) -> float:
         """Standard error of a difference of two blocks, from the noise around each."""
-        then = self._noise[min(len(self._noise), block.lowest_end + 20) - 1]
+        then = self._noise_at(block.lowest_end)
         return _MIDMEAN_ERROR * math.hypot(then, self.noise) / math.sqrt(block.length)
+
+    def _noise_at(self, end: int) -> float:
+        """Noise around the block that ends there."""
+        return self._noise[min(len(self._noise), end + 20) - 1]
 
     def _least(self, rise: _Rise) -> float:
         """The rise that, going on at its pace, comes to `min_rise` within `horizon` epochs."""

@@ -43,10 +43,30 @@ class GroupVerdict:
     best_epoch: OpenInterval | None  # beyond the last one for a fit that was still improving
 
 
-def judge_fit(fit: LoggedFit, config: OnsetConfig, *, mode: str | None = None) -> JudgedLog:
-    """Judge a fit by `find_onset`; without a `mode`, by that which the validation column's name suggests."""
+def judge_fit(
+    fit: LoggedFit,
+    config: OnsetConfig,
+    *,
+    mode: str | None = None,
+    chance: float | None = None,
+    classes: int | None = None,
+) -> JudgedLog:
+    """Judge a fit by `find_onset`; without a `mode`, by that which the validation column's name suggests.
+
+    `chance` as there; `classes` gives it for a log loss, of as many equally frequent ones.
+
+    Raises:
+        LabError: `classes` are given for what should rise.
+    """
     mode = mode or guess_mode(fit.val_name)
-    verdict = find_onset(fit.train, fit.val, replace(config, mode=mode))
+    if classes is not None:
+        if mode == "max":
+            raise LabError(
+                f"{fit.source}: --classes gives the chance of a log loss, and {fit.val_name} should rise; say with "
+                "--chance what a constant guess comes to."
+            )
+        chance = math.log(classes)
+    verdict = find_onset(fit.train, fit.val, replace(config, mode=mode), chance=chance)
     return JudgedLog(fit, _in_log_epochs(verdict, fit.epochs), mode)
 
 

@@ -23,6 +23,7 @@ from rfcx_lab.verdict.rungs import (
     JudgedRung,
     RungInfo,
     RungVerdict,
+    epoch_budget,
     judge_rung,
     median_onset,
     summarise_rung,
@@ -67,9 +68,9 @@ def judge_ladder(
     """Say at which rung, and from which epoch on, overfitting begins.
 
     `curves` holds the fits of each rung of `order` (bottom to top); fits of the same `Curves.repeat` shared a
-    split. The longest curve is the epoch budget. `validation_fraction` is the share of validation rows among
-    those that are not test rows: repeats overlap in the rest, and every interval is widened for it (Nadeau
-    and Bengio 2003).
+    split. The epoch budget is what the curves say, else the longest of them. `validation_fraction` is the share of
+    validation rows among those that are not test rows: repeats overlap in the rest, and every interval is widened for
+    it (Nadeau and Bengio 2003).
 
     Raises:
         LabError: there is no capacity rung, `order` and `curves` name different rungs, a repeat occurs twice, a loss
@@ -77,8 +78,7 @@ def judge_ladder(
     """
     judge = config or JudgeConfig()
     _check(curves, order, judge)
-    finished = [curve.epochs for fits in curves.values() for curve in fits if curve.failure is None]
-    epochs = max(finished, default=0)
+    epochs = epoch_budget(curve for fits in curves.values() for curve in fits)
     rungs = [
         judge_rung(curves[info.name], info, index=index, epochs=epochs, config=judge)
         for index, info in enumerate(order)

@@ -63,21 +63,25 @@ class _Ruling:
     cause: str | None = None
 
 
-def find_onset(train_loss: Values, val_loss: Values, config: OnsetConfig | None = None) -> Verdict:
+def find_onset(
+    train_loss: Values, val_loss: Values, config: OnsetConfig | None = None, *, chance: float | None = None
+) -> Verdict:
     """Judge a fit by its two curves, one value per epoch, both measured in evaluation mode.
 
     Overfitting is a lasting rise of the validation loss over its lowest level, larger than the curve's own noise allows
     and large enough in the plot (`config.min_rise`), while the training loss does not rise with it. The gap between
-    the curves is reported and never decides.
+    the curves is reported and never decides. Only what was learnt can be overfit: validation must once have been
+    credibly better than `chance`, the best that a constant guess comes to on the same rows in the same metric (for a
+    loss `verdict.chance`, or ln K of K equally frequent classes); where that is None, than at the first epoch.
 
     Raises:
-        LabError: the curves differ in length.
+        LabError: the curves differ in length, or `chance` is not finite.
     """
     if len(train_loss) != len(val_loss):
         raise LabError(
             f"The two curves must have one length: {len(train_loss)} training and {len(val_loss)} validation values."
         )
-    monitor = OnsetMonitor(config)
+    monitor = OnsetMonitor(config, chance=chance)
     for train, validation in zip(train_loss, val_loss, strict=True):
         monitor.advance(float(train), float(validation))
     return monitor.judge()
@@ -86,13 +90,16 @@ def find_onset(train_loss: Values, val_loss: Values, config: OnsetConfig | None 
 class OnsetMonitor:
     """`find_onset` while the fit goes on: after epoch n, exactly its verdict on the first n epochs."""
 
-    def __init__(self, config: OnsetConfig | None = None) -> None:
-        """Start with no epochs."""
+    def __init__(self, config: OnsetConfig | None = None, *, chance: float | None = None) -> None:
+        """Start with no epochs; `chance` as in `find_onset`, and LabError where it is not finite."""
+        if chance is not None and not math.isfinite(chance):
+            raise LabError(f"The level of chance must be a finite number, not {chance}.")
         self._config = config or OnsetConfig()
         self._sign = 1.0 if self._config.mode == "min" else -1.0
         self._train: list[float] = []
         self._validation: list[float] = []
-        self._track: RiseTrack | None = RiseTrack(self._config)  # None once a value is not finite
+        level = None if chance is None else self._sign * chance
+        self._track: RiseTrack | None = RiseTrack(self._config, chance=level)  # None once a value is not finite
         self._first_alarm: int | None = None
         self._since: int | None = None
 
@@ -206,6 +213,9 @@ def _decide(
 
 
 def _describe_no_learning(track: RiseTrack, levels: _Levels, config: OnsetConfig) -> str:
+    if track.chance is not None:
+        chance = track.chance if config.mode == "min" else -track.chance
+        return f"Validation was never credibly better than a constant guess, {chance:.4g}: nothing was learnt."
     if levels.rise > max(config.min_rise * track.height, track.hidden_rise()):
         return (
             "Validation worsens while training does not, and was never credibly better than at the first epoch: what "

@@ -27,7 +27,7 @@ _MANY_REPEATS = 30
 def explain(evaluations: Sequence[Evaluation], place: Place, question: Question, capacity: Sequence[JudgedRung]) -> str:
     """Say what the turning point rests on, or which rungs are open and what would settle them."""
     if not place.established or place.position is None:
-        return _explain_open(evaluations, place, question)
+        return _explain_open(evaluations, place, question, capacity)
     rung = evaluations[place.position]
     measured = f"({question.measure}: {percent(rung.interval)})"
     if place.bound == EXACT:
@@ -75,7 +75,9 @@ def _name_censored(rungs: Sequence[JudgedRung]) -> str:
     return f" More epochs may change this: some fits were still improving at {', '.join(names)}."
 
 
-def _explain_open(evaluations: Sequence[Evaluation], place: Place, question: Question) -> str:
+def _explain_open(
+    evaluations: Sequence[Evaluation], place: Place, question: Question, capacity: Sequence[JudgedRung]
+) -> str:
     parts = []
     reversal = find_reversal(evaluations)
     if reversal is not None:
@@ -91,9 +93,9 @@ def _explain_open(evaluations: Sequence[Evaluation], place: Place, question: Que
     never = [evaluation.name for evaluation in evaluations if evaluation.state == NOT_LEARNT]
     if never:
         parts.append(
-            f"Not judged: {', '.join(never)}, where half of the fits or more were never credibly better than at their "
-            "first epoch; a loss that rises there shows no point at which learning turned. More repeats won't change "
-            "it, more epochs or another learning rate may."
+            f"Not judged: {', '.join(never)}, where half of the fits or more were never credibly better than "
+            f"{capacity[0].bar}; a loss that rises there shows no point at which learning turned. More repeats won't "
+            "change it, more epochs or another learning rate may."
         )
     passed = [
         evaluation.name

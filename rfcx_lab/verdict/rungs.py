@@ -98,13 +98,20 @@ class JudgedRung:
 
     @property
     def learnt(self) -> bool:
-        """Whether more than half of the fits were ever credibly better than at their first epoch, or none is usable.
+        """Whether more than half of the fits were ever credibly better than the `bar`, or none is usable.
 
         Where nothing was learnt there is nothing to overfit from: a loss that rises from chance shows no turn, and one
-        that stays there no absence of it.
+        that stays there no absence of it. Fits are counted, not averaged: the mean of many that stand a hair below
+        chance is credibly below it, and still a hair; each has to leave it by a share that matters.
         """
         learnt = len(self.fits) - self.statuses.get(NOT_LEARNING, 0)
         return not self.fits or 2 * learnt > len(self.fits)
+
+    @property
+    def bar(self) -> str:
+        """What a fit must have been credibly better than to have learnt: chance, where it is known of all of them."""
+        known = all(fit.curves.chance_loss is not None for fit in self.fits.values())
+        return "a constant guess" if known else "at the first epoch"
 
     def best_losses(self) -> dict[int, float]:
         """Lowest validation loss by repeat."""
@@ -140,6 +147,11 @@ class RungVerdict:
     state_at_best: str | None = None  # claimed of it at its best checkpoint: "worse", "not_worse", "open", "not_learnt"
 
 
+def epoch_budget(curves: Iterable[Curves]) -> int:
+    """Epochs that fits of one study were to have: what they say, or the longest of those that did not fail."""
+    return max((curve.budget or curve.epochs for curve in curves if curve.failure is None), default=0)
+
+
 def judge_rung(curves: Sequence[Curves], info: RungInfo, *, index: int, epochs: int, config: JudgeConfig) -> JudgedRung:
     """Judge every fit of a rung. A curve shorter than `epochs` is censored and left out, unless it is settled.
 
@@ -158,7 +170,7 @@ def judge_rung(curves: Sequence[Curves], info: RungInfo, *, index: int, epochs: 
     if len(seen) < len(curves):
         raise LabError(f"Rung {info.name}: the same repeat occurs twice.")
     for curve in curves:
-        verdict = find_onset(curve.train_loss, curve.val_loss, config.onset)
+        verdict = find_onset(curve.train_loss, curve.val_loss, config.onset, chance=curve.chance_loss)
         complete = curve.failure is None and (curve.epochs == epochs or curve.settled)
         statuses[verdict.status if complete else UNDETERMINED] += 1
         if complete and verdict.cause in (None, TOO_NOISY):

@@ -34,7 +34,7 @@ def write_answer(
             _answer_best(best),
         ]
     else:
-        answers = [_answer_nothing_learnt(over=over, epochs=epochs)]
+        answers = [_answer_nothing_learnt(over=over, epochs=epochs, bar=capacity[0].bar)]
     parts = [*answers, _recommend(recommended), *map(_tell_remedy, remedies), _count_left_out(rungs)]
     return " ".join(part for part in parts if part)
 
@@ -46,7 +46,7 @@ def _answer_single(point: TurningPoint, rung: JudgedRung, *, over: str, epochs: 
         fits = "its one fit was" if rung.repeats == 1 else f"of its {rung.repeats} fits half or more were"
         return (
             f"Trained for {epochs} epochs, {name} has learnt nothing that could be overfit: {fits} never credibly "
-            "better on the validation part than at the first epoch. Check labels, features and the learning rate."
+            f"better on the validation part than {rung.bar}. Check labels, features and the learning rate."
         )
     if not point.established:
         return (
@@ -62,10 +62,10 @@ def _answer_single(point: TurningPoint, rung: JudgedRung, *, over: str, epochs: 
     )
 
 
-def _answer_nothing_learnt(*, over: str, epochs: int) -> str:
+def _answer_nothing_learnt(*, over: str, epochs: int, bar: str) -> str:
     return (
         f"Trained for {epochs} epochs, no rung has learnt anything that could be overfit, over {over}: on each, half "
-        "of the fits or more were never credibly better on the validation part than at their first epoch. Where "
+        f"of the fits or more were never credibly better on the validation part than {bar}. Where "
         "overfitting begins is not established, and a loss that rises from there shows no point at which learning "
         "turned; check labels, features and the learning rate."
     )

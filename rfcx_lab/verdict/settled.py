@@ -39,18 +39,18 @@ class SettledRule:
         if self.onset.mode != "min":
             raise LabError(f'A fit is settled by its losses: onset.mode must be "min", not {self.onset.mode!r}.')
 
-    def follow(self, budget: int) -> SettledMonitor:
-        """A monitor of one fit, which is to have `budget` epochs."""
-        return SettledMonitor(self, budget)
+    def follow(self, budget: int, *, chance: float | None = None) -> SettledMonitor:
+        """A monitor of one fit, which is to have `budget` epochs, and at `chance` has nothing settled about it."""
+        return SettledMonitor(self, budget, chance=chance)
 
 
 class SettledMonitor:
     """Follows one fit. What it says after epoch n follows from the first n epochs, and the budget, alone."""
 
-    def __init__(self, rule: SettledRule, budget: int) -> None:
+    def __init__(self, rule: SettledRule, budget: int, *, chance: float | None = None) -> None:
         """Start with no epochs."""
         self._rule = rule
-        self._monitor = OnsetMonitor(rule.onset)
+        self._monitor = OnsetMonitor(rule.onset, chance=chance)
         self._budget = budget
         self._window = smoothing_window(budget, share=rule.onset.smoothing)  # as the whole curve will be smoothed
         self._least = math.log1p(rule.margin) + math.log1p(rule.config.clearance)
@@ -78,13 +78,19 @@ class SettledMonitor:
 
 
 def settled_epoch(
-    train_loss: Sequence[float], val_loss: Sequence[float], *, rule: SettledRule, budget: int | None = None
+    train_loss: Sequence[float],
+    val_loss: Sequence[float],
+    *,
+    rule: SettledRule,
+    budget: int | None = None,
+    chance: float | None = None,
 ) -> int | None:
     """The epoch, from 1, after which a fit may end; None where it has to go through all of them.
 
-    `budget` is how many epochs the fit was to have; as many as there are if it isn't given.
+    `budget` is how many epochs the fit was to have; as many as there are if it isn't given. `chance` as in
+    `find_onset`.
     """
-    monitor = rule.follow(budget or len(val_loss))
+    monitor = rule.follow(budget or len(val_loss), chance=chance)
     for epoch, (train, val) in enumerate(zip(train_loss, val_loss, strict=True), start=1):
         if monitor.update(train, val):
             return epoch

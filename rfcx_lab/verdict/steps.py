@@ -10,7 +10,7 @@ from rfcx_lab.verdict.config import JudgeConfig
 from rfcx_lab.verdict.curves import Curves
 from rfcx_lab.verdict.intervals import OpenInterval, holm, mean_interval, mean_p_value
 from rfcx_lab.verdict.record import LadderRecord
-from rfcx_lab.verdict.rungs import CAPACITY, JudgedFit, JudgedRung, RungInfo, judge_rung, median_onset
+from rfcx_lab.verdict.rungs import CAPACITY, JudgedFit, JudgedRung, RungInfo, epoch_budget, judge_rung, median_onset
 from rfcx_lab.verdict.turning import FEWEST_REPEATS
 
 TEST = (
@@ -85,7 +85,7 @@ def read_steps(document: Mapping[str, Any], record: LadderRecord) -> list[StepRe
 def compare_steps(records: Sequence[StepRecord], *, config: JudgeConfig) -> list[StepVerdict]:
     """Judge every step by itself, and against the one before over the repeats that both have: one family of tests.
 
-    The longest curve of a step is its epoch budget.
+    The epoch budget of a step is what its curves say, else the longest of them.
 
     Raises:
         LabError: a repeat occurs twice in a step, or a loss is not above 0.
@@ -95,7 +95,7 @@ def compare_steps(records: Sequence[StepRecord], *, config: JudgeConfig) -> list
             record.curves,
             RungInfo(record.name, CAPACITY, record.trainable_parameters),
             index=index,
-            epochs=max((curve.epochs for curve in record.curves if curve.failure is None), default=0),
+            epochs=epoch_budget(record.curves),
             config=config,
         )
         for index, record in enumerate(records)

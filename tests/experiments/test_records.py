@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -11,11 +12,9 @@ import pytest
 
 from rfcx_lab.errors import LabError
 from rfcx_lab.features.cache import ensure_windows
-from rfcx_lab.lab.answer import check_answer
-from rfcx_lab.lab.frontier_answer import check_frontier_answer
+from rfcx_lab.lab.contract import check_document
 from rfcx_lab.lab.outcome import judge_architecture
 from rfcx_lab.lab.space import Axis, Space
-from rfcx_lab.lab.steps_answer import check_steps_answer
 from rfcx_lab.lab.study import plan_study
 from rfcx_lab.lab.work import _part
 from rfcx_lab.model.fit import fit_rung
@@ -39,7 +38,7 @@ def test_there_are_records():
 @pytest.mark.parametrize("folder", RECORDS, ids=lambda folder: "/".join(folder.relative_to(FOLDER).parts))
 def test_verdict_follows_from_the_curves(folder: Path):
     document = json.loads((folder / "verdict.json").read_text())
-    check_answer(document)
+    check_document(document)
     record = read_record(folder / "curves.csv.gz")
     judge = document["judge"]
     found = judge_ladder(
@@ -61,7 +60,7 @@ def told_of(folder: Path) -> str:
 def test_steps_follow_from_their_curves():
     for path in (ROOT / "experiments").glob("*/mended.json"):
         document = json.loads(path.read_text())
-        check_steps_answer(document)
+        check_document(document)
         assert document["answer"] in told_of(path.parent)
         records = read_steps(document, read_record(path.parent / "curves.csv.gz"))
         judge = JudgeConfig(**{**document["judge"], "onset": OnsetConfig(**document["judge"]["onset"])})
@@ -74,7 +73,7 @@ def test_steps_follow_from_their_curves():
 def test_frontier_follows_from_its_curves(path: Path):
     """Margins from the curves, the frontier from the margins, in the order of the trials."""
     document = json.loads(path.read_text())
-    check_frontier_answer(document)
+    check_document(document)
     record = read_record(path.parent / "curves.csv.gz")
     config = compose_config("+experiment=sweep", f"training.epochs={document['epochs']}")
     assert config.ladder.margin == document["margin"]
@@ -90,6 +89,7 @@ def test_frontier_follows_from_its_curves(path: Path):
             curves, infos[names[cell]], index=0, validation_fraction=record.validation_fraction, config=config
         )
         assert outcome.margins == pytest.approx(trial["margins"])
+        assert (outcome.summary.statuses, outcome.notes.get("onset")) == (trial["statuses"], trial["onset"])
         observations.append(Observation(cell, outcome.margins))
     overlap = record.validation_fraction / (1 - record.validation_fraction)
     found = estimate_frontier(
@@ -125,6 +125,18 @@ def test_a_study_of_several_ladders_has_an_answer_of_each(tmp_path):
     [record] = read_records(tmp_path)
     assert record.question == "Which cell?"
     assert record.answers == {"gru": "gru overfits.", "lstm": "lstm overfits."}
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("**/curves.csv.gz")), ids=lambda path: path.parent.name)
+def test_records_tell_what_they_are_of_and_what_their_fits_are_judged_against(path: Path):
+    """Both data sets have 24 species, equally frequent or so near to it that nothing is gained by their frequencies."""
+    record = read_record(path)
+    kinds = {"verdict.json": "ladder", "frontier.json": "sweep", "mended.json": "mended"}
+    assert [kind for name, kind in kinds.items() if (path.parent / name).is_file()] == [record.study]
+    fits = [fit for some in record.curves.values() for fit in some]
+    assert [fit.chance_loss for fit in fits] == pytest.approx([math.log(24)] * len(fits), abs=0.01)
+    assert {fit.settled for fit in fits} == {False}
+    assert all(fit.budget == fit.epochs for fit in fits if fit.failure is None)
 
 
 def test_studies_are_listed_with_question_and_answer(capsys):

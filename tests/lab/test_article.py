@@ -17,7 +17,7 @@ import soundfile as sf
 from sklearn.metrics import confusion_matrix
 from sklearn.model_selection import train_test_split
 
-from rfcx_lab.lab.evaluation import check_evaluation
+from rfcx_lab.lab.contract import check_document
 from rfcx_lab.lab.fits import FitStore
 from rfcx_lab.lab.ladder import climb_ladder
 from rfcx_lab.lab.study import prepare_study
@@ -170,7 +170,7 @@ def test_curves_are_those_of_the_article_s_fit(climb, by_hand):
 def test_evaluation_is_that_of_the_article_s_last_model(climb, by_hand):
     path = next(path for path in climb.files if path.name == "evaluation.json")
     document = json.loads(path.read_text())
-    check_evaluation(document)
+    check_document(document)
     assert (document["epoch"], document["kept"]) == (EPOCHS, "last")
     for name, data in by_hand.data.items():
         loss, accuracy = by_hand.model.evaluate(*data, verbose=0)

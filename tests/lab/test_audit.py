@@ -18,9 +18,9 @@ from mlflow import MlflowClient
 from rfcx_lab.config import Config
 from rfcx_lab.console import console
 from rfcx_lab.errors import LabError
-from rfcx_lab.lab.answer import check_answer
 from rfcx_lab.lab.audit import say_audit
 from rfcx_lab.lab.checks import check_config
+from rfcx_lab.lab.contract import check_document
 from rfcx_lab.lab.ladder import climb_ladder
 from rfcx_lab.lab.study import prepare_study, read_tables
 from rfcx_lab.lab.tracking import Tracker
@@ -159,19 +159,19 @@ def test_audit_that_mlflow_refused_is_completed_at_the_end(config, tmp_path, mon
 
 def test_new_verdict_needs_a_full_audit_and_an_old_one_none(config, tmp_path):
     document = climb_ladder(config, tmp_path / "out", fit=fakes.fake_fit).document
-    check_answer(document)
-    check_answer({**document, "schema": "rfcx_lab/verdict/1", "audit": None})
+    check_document(document)
+    check_document({**document, "schema": "rfcx_lab/verdict/1", "audit": None})
     for audit in (None, {}, {**document["audit"], "status": "blue"}):
         with pytest.raises(jsonschema.ValidationError):
-            check_answer({**document, "audit": audit})
+            check_document({**document, "audit": audit})
     for key in document["audit"]:
         with pytest.raises(jsonschema.ValidationError):
-            check_answer({**document, "audit": {k: v for k, v in document["audit"].items() if k != key}})
+            check_document({**document, "audit": {k: v for k, v in document["audit"].items() if k != key}})
     for key in document["audit"]["signals"][0]:
         broken = copy.deepcopy(document)
         del broken["audit"]["signals"][0][key]
         with pytest.raises(jsonschema.ValidationError):
-            check_answer(broken)
+            check_document(broken)
 
 
 def test_terminal_tells_every_signal_in_plain_words(rfcx_folder, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 
 import pytest
@@ -50,6 +51,17 @@ def test_one_that_ended_early_is_the_beginning_of_the_whole_one_and_says_so(spec
     assert not full["curves"]["settled"]
     assert short["curves"]["val_loss"] == full["curves"]["val_loss"][: short["epochs"]]
     assert short["best_epoch"] == full["best_epoch"]
+
+
+def test_what_a_fit_is_judged_against_follows_from_its_spec_and_stands_in_no_record(specs):
+    store, whole, _ = specs
+    fitted(whole, store)
+    assert not {"chance_loss", "budget"} & set(json.loads((store._root / whole.key / "fit.json").read_text())["curves"])
+    curves = store.read_curves(whole)
+    assert (curves.chance_loss, curves.budget) == (pytest.approx(math.log(3), abs=0.02), EPOCHS)
+    labels = whole.labels.copy()
+    labels[whole.split.train[:-2]] = labels[whole.split.validation] = 0  # hardly another class is left
+    assert replace(whole, labels=labels).chance_loss < 0.5
 
 
 def test_one_that_ended_early_never_serves_a_ladder(specs):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 from rfcx_lab.lab.engine import InlineEngine
 from rfcx_lab.lab.fitting import Fitter
 from rfcx_lab.lab.study import prepare_study
@@ -59,6 +62,27 @@ def test_fit_whose_record_is_damaged_is_said_and_made_again(planted, diary, caps
         said = capsys.readouterr().out
         assert said.count(f"{record} is damaged: that fit counts as missing, and is made again.") == 1
         assert len(diary.read_text().splitlines()) == 1
+
+
+def fit_at_chance(rung, **options):
+    """The loss bends as `fake_fit` has it bend, all of it above ln 3."""
+    fit = fakes.fake_fit(rung, **options)
+    fit.epochs = [replace(epoch, val_loss=epoch.val_loss + 1) for epoch in fit.epochs]
+    return fit
+
+
+def test_what_is_shown_of_a_fit_was_held_against_chance(planted):
+    config = planted({}, "ladder.repeats=1", "training.epochs=30")
+    study, shown = prepare_study(config), []
+
+    class View(Unseen):
+        def close_fit(self, spec, curves, verdict) -> None:
+            shown.append((verdict.status, "a constant guess, 1.0" in verdict.reason, curves.chance_loss))
+
+    fitter_for(study, config, fit=fit_at_chance, view=View()).fit(study.fits)
+    chance = study.fits[0].chance_loss
+    assert chance <= math.log(3)
+    assert shown == [("not_learning", True, chance)] * len(study.fits)
 
 
 def test_what_failed_is_told_and_tried_again_by_the_next_fitter_alone(planted, diary, capsys):

@@ -10,7 +10,7 @@ import pytest
 
 from rfcx_lab.errors import LabError
 from rfcx_lab.lab import command
-from rfcx_lab.lab.answer import check_answer
+from rfcx_lab.lab.contract import check_document
 from rfcx_lab.lab.ladder import climb_ladder
 from tests.conftest import compose_config
 from tests.fakes import fake_fit
@@ -68,10 +68,10 @@ def test_rejected_rows_of_an_audit_stand_in_its_files(damaged, tmp_path, sound):
 
 def test_the_schema_holds_rejected_rows_to_their_form(damaged, tmp_path):
     document = climb_ladder(config_for(tmp_path, damaged), tmp_path / "out", fit=fake_fit).document
-    check_answer(document)
+    check_document(document)
     del document["data"]["rejected_rows"][0]["reason"]
     with pytest.raises(Exception, match="'reason' is a required property"):
-        check_answer(document)
+        check_document(document)
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ import pytest
 from rfcx_lab.config import StepConfig
 from rfcx_lab.errors import LabError
 from rfcx_lab.lab import work
+from rfcx_lab.lab.contract import check_document
 from rfcx_lab.lab.steps import mend_pipeline, step_configs
-from rfcx_lab.lab.steps_answer import check_steps_answer
 from rfcx_lab.lab.study import plan_study
 from rfcx_lab.verdict import JudgeConfig, OnsetConfig
 from rfcx_lab.verdict.record import read_record
@@ -72,7 +72,7 @@ def mended(config, tmp_path_factory):
 
 
 def test_what_matters_is_found_and_nothing_else(mended):
-    check_steps_answer(mended.document)
+    check_document(mended.document)
     steps = {step["name"]: step for step in mended.document["steps"]}
     assert [name for name, step in steps.items() if step["matters"]] == ["scaled", "evaluated"]
     loss, gap = steps["scaled"]["loss_difference"], steps["evaluated"]["gap_difference"]

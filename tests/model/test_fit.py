@@ -15,6 +15,7 @@ from rfcx_lab.config import RungConfig, TrainingConfig
 from rfcx_lab.model.fit import Part, evaluate, fit_rung, load_model, predict
 from rfcx_lab.model.rung import build_model
 from rfcx_lab.model.scaling import fit_scaling, normalise, of_all
+from rfcx_lab.verdict.chance import chance_loss
 from rfcx_lab.verdict.config import OnsetConfig, SettledConfig
 from rfcx_lab.verdict.settled import SettledRule
 from tests.conftest import ROOT
@@ -294,8 +295,15 @@ def test_a_fit_that_ends_once_it_is_settled_is_the_beginning_of_the_whole_one():
     assert fit(**options).epochs == whole.epochs  # what ended early leaves nothing behind in the model that is kept
 
 
-def test_a_fit_that_is_never_settled_is_whole(fitted):
+def test_a_fit_that_is_never_settled_is_whole(fitted, monkeypatch):
     rule = SettledRule(margin=0.05, config=SettledConfig(), onset=OnsetConfig())
+    told = []
+    follow = SettledRule.follow
+    monkeypatch.setattr(
+        SettledRule, "follow", lambda self, budget, **options: told.append(options) or follow(self, budget, **options)
+    )
     result = fit(settled=rule)
+    train, validation = part(0), part(1)
+    assert told == [{"chance": chance_loss(train.labels, validation.labels, classes=3)}]
     assert not result.settled
     assert result.epochs == fitted.epochs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -49,6 +50,16 @@ def test_a_rung_that_is_said_to_overfit_has_its_band_beyond_the_margin(name):
             states[rung["state"]].append(row.rise.band)
     assert states["overfits"] and all(low > glance.margin for low, _ in states["overfits"])
     assert all(high < glance.margin for _, high in states["does_not"])
+
+
+def test_what_never_came_below_chance_has_no_dot_for_an_onset():
+    folder = ROOT / "experiments" / "ladder-soundscape"
+    document = json.loads((folder / "verdict.json").read_text())
+    curves = read_record(folder / "curves.csv.gz").curves
+    easy = {name: [replace(fit, chance_loss=0.5) for fit in fits] for name, fits in curves.items()}
+    seen, unseen = ([row.onset.dots for row in look_at_ladder(each, document).rows] for each in (curves, easy))
+    assert sum(map(len, seen)) >= 20
+    assert not any(unseen)
 
 
 def test_all_ticks_stand_on_the_axis_and_a_record_without_rises_has_dots_alone():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,6 +20,14 @@ def test_nan_survives_strict_json() -> None:
     assert again.val_accuracy is not None and math.isnan(again.val_accuracy[1])
     assert (again.train_loss, again.train_accuracy) == ((1.0, 0.5), None)
     assert (again.repeat, again.failure, again.epochs) == (3, "loss not finite", 2)
+
+
+def test_what_is_known_of_a_fit_comes_back_and_what_is_not_leaves_no_key() -> None:
+    curves = Curves((1.0,), (1.0,), None, None, repeat=0)
+    assert not {"chance_loss", "budget"} & set(curves.to_dict())
+    known = replace(curves, chance_loss=3.178, budget=50)
+    assert Curves.from_dict(json.loads(json.dumps(known.to_dict()))) == known
+    assert Curves.from_dict(curves.to_dict()) == curves
 
 
 def test_any_sequence_becomes_a_tuple_of_floats() -> None:

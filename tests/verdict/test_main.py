@@ -17,6 +17,7 @@ from rfcx_lab.verdict.epochs import read_fit
 from rfcx_lab.verdict.logs import read_log
 from rfcx_lab.verdict.record import read_record
 from tests.conftest import ROOT, real_data
+from tests.verdict.test_chance import ARTICLE_TRAIN, ARTICLE_VAL
 from tests.verdict.test_logs import LOGS
 
 OVERFIT, PLATEAU = str(LOGS / "keras.csv"), str(LOGS / "keras_plenty.csv")
@@ -83,6 +84,10 @@ def test_bad_data_is_status_1_and_bad_usage_2(tmp_path):
         [RECORD, "--plot", "x.png"],
         ["--group", f"a={RECORD}"],
         [OVERFIT, "--unknown"],
+        [OVERFIT, "--chance", "nan"],
+        [OVERFIT, "--classes", "1"],
+        [OVERFIT, "--classes", "3", "--chance", "1.1"],
+        [RECORD, "--classes", "24"],
     ],
 )
 def test_what_can_t_be_meant_is_status_2(arguments, capsys):
@@ -102,6 +107,7 @@ def test_what_can_t_be_meant_is_status_2(arguments, capsys):
         ([OVERFIT, "--plot", "/proc/none/x.png"], "can't be written"),
         ([OVERFIT, "--plot", "x.words"], "x.words can't be written"),
         ([str(LOGS)], "is a folder"),
+        ([OVERFIT, "--mode", "max", "--classes", "3"], "gives the chance of a log loss, and val_loss should rise"),
     ],
 )
 def test_what_can_t_be_done_is_one_sentence(arguments, sentence, capsys):
@@ -157,6 +163,18 @@ def test_columns_and_direction_can_be_told(capsys):
     assert fit["onset_epoch"] == find_onset(read.train, read.val).onset_epoch
     assert main([OVERFIT, "--mode", "max"]) == 0
     assert main([OVERFIT, "--min-rise", "0.9"]) == 0
+
+
+def test_what_never_left_chance_has_learnt_nothing(tmp_path, capsys):
+    log = write(tmp_path / "log.csv", loss=ARTICLE_TRAIN, val_loss=ARTICLE_VAL)
+    for options, status in (([], 3), (["--classes", "24"], 4), (["--chance", "3.178"], 4), (["--classes", "25"], 3)):
+        assert main([log, *options, "--json"]) == status
+        fit = json.loads(capsys.readouterr().out)["fits"][0]
+        assert fit["status"] == ("overfit" if status == 3 else "not_learning")
+    assert main([log, "--classes", "24"]) == 4
+    out = capsys.readouterr().out
+    assert "Validation was never credibly better than a constant guess, 3.178: nothing was learnt." in out
+    assert out.splitlines()[-1].endswith("overfits can't be said: not learning.")
 
 
 def test_a_recorded_ladder_is_judged_as_one(capsys):
