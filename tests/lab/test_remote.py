@@ -124,10 +124,11 @@ def assert_live_and_whole(uri: str, experiment: str) -> None:
 
 
 def test_workers_that_see_our_files_are_sent_none_and_one_that_dies_costs_a_retry(site, undisturbed, capsys):
-    config = site.config(site.shared / "runs")
+    config, marks = site.config(site.shared / "runs"), []
 
     def kill() -> None:
         wait_until(lambda: bool(site.begun))
+        wait_until(lambda: bool(marks) or marks.extend(site.shared.glob("runs/fits/.*.mark")))
         for victim in site.cluster.processes()[:1]:
             victim.kill()
 
@@ -140,6 +141,7 @@ def test_workers_that_see_our_files_are_sent_none_and_one_that_dies_costs_a_retr
     assert "computes the features" not in said and "sent them" not in said
     assert len(set(site.begun)) == FITS <= len(site.begun) <= FITS + 1
     assert len(records(site.shared / "runs")) == FITS
+    assert marks and not list(site.shared.rglob("*.mark"))  # how far fits had come, while they were under way
     assert_view_is_whole(config.tracking.uri, repeats=REPEATS, epochs=EPOCHS)
     wait_until(lambda: len(site.cluster.registered()) == 2)  # its nanny has started another
 
