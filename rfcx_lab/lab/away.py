@@ -1,11 +1,12 @@
 """Work on machines that need not see this one's files: what it needs goes with it, what it finds comes back.
 
 Each item is an errand. A fit comes back as it is, and the driver keeps it: a worker writes nothing of a study but its
-curves in MLflow. What is large is read where it can be seen, and the worker says at each errand whether it can, by what
-it finds there and not by a setting: a folder of windows is named by the hash of all that they are made of, and a
-recording is told by its digest. Where it can't, windows are brought to it, once, and kept in the folder that Dask gives
-each worker and removes with it. Recordings are not brought: the stretches to be cut out of them are tens of times
-larger than the features, so the driver's machine computes these.
+curves in MLflow and, where it sees the driver's files, how far a fit has come. What is large is read where it can be
+seen, and the worker says at each errand whether it can, by what it finds there and not by a setting: a folder of
+windows is named by the hash of all that they are made of, and a recording is told by its digest. Where it can't,
+windows are brought to it, once, and kept in the folder that Dask gives each worker and removes with it. Recordings are
+not brought: the stretches to be cut out of them are tens of times larger than the features, so the driver's machine
+computes these.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from rfcx_lab.files import is_disk_full
 from rfcx_lab.lab.fits import FitSpec, FitStore
 from rfcx_lab.lab.passport import Passport, own_passport, refusal
 from rfcx_lab.lab.reach import absolute_uri, is_open_here, this_machine
+from rfcx_lab.lab.under_way import Marker, remove_mark
 from rfcx_lab.lab.work import FitFunction, Job, fit_job, measure, measure_model, train
 from rfcx_lab.model.fit import Fit
 
@@ -63,7 +65,8 @@ def pack(function: Callable[[Any], Any], item: Any) -> Errand:
             model = FitStore(item.store).best_model(item.spec.key).read_bytes()
         windows = item.spec.windows
         spec = replace(item.spec, windows=replace(windows, path=windows.path.absolute()))
-        item = replace(item, spec=spec, tracking_uri=absolute_uri(item.tracking_uri))
+        store, uri = item.store.absolute(), absolute_uri(item.tracking_uri)
+        item = replace(item, spec=spec, store=store, tracking_uri=uri)
     elif _are_segments(item):
         item = [replace(s, recording=replace(s.recording, path=s.recording.path.absolute())) for s in item]
     return Errand(function, item, own_passport(), this_machine(), model)
@@ -132,7 +135,11 @@ def _do_job(errand: Errand, job: Job, *, worker: str, folder: Path, wanted: Call
     spec = replace(job.spec, windows=windows)
     if errand.function is train:
         run_id = job.run_id if is_open_here(job.tracking_uri, machine=errand.machine) else ""
-        return fit_job(replace(job, spec=spec, run_id=run_id, fit=partial(_fit_while_wanted, job.fit, wanted)))
+        fit = partial(_fit_while_wanted, job.fit, wanted)
+        try:
+            return fit_job(replace(job, spec=spec, run_id=run_id, fit=fit), Marker(job.store, spec.key))
+        finally:
+            remove_mark(job.store, spec.key)  # a driver that sees another folder under this name can't
     if errand.function is measure:
         return _measure(spec, errand.model or b"", job.part)
     return errand.function(replace(job, spec=spec))

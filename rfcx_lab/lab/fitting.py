@@ -100,7 +100,9 @@ class Fitter:
 
     def show(self, spec: FitSpec) -> None:
         """Let MLflow have what it lacks of a fit that has been tried."""
-        curves = self.curves(spec)
+        self._show(spec, self.curves(spec))
+
+    def _show(self, spec: FitSpec, curves: Curves) -> None:
         verdict = find_onset(curves.train_loss, curves.val_loss, self._config.onset, chance=curves.chance_loss)
         self._view.close_fit(spec, curves, verdict)
 
@@ -113,7 +115,8 @@ class Fitter:
         if isinstance(result, Failure):
             self._failures[spec.key] = result.reason
             say(f"{spec.rung.name}, repeat {spec.split.repeat}: {result.reason}", style="red")
-        else:
-            with forgiving():
-                self.show(spec)
-        return self.curves(spec)
+            return self.curves(spec)
+        curves = self.curves(spec)
+        with forgiving():
+            self._show(spec, curves)
+        return curves

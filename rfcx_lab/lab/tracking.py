@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from rfcx_lab.errors import LabError, hide_password
-from rfcx_lab.lab.tracking_client import epoch_metrics, logged_steps, now, open_client
+from rfcx_lab.lab.tracking_client import epoch_metrics, logged_steps, now, open_client, write_text
 from rfcx_lab.lab.tracking_models import ModelCard, register_model
+from rfcx_lab.lab.tracking_shown import Shown
 from rfcx_lab.lab.tracking_store import (
     Rested,
     answering,
@@ -53,10 +55,12 @@ class Tracker:
     def refresh(self) -> None:
         """Find the study's runs anew, as others open some; of one that a broken call has made twice, keep one."""
         self._client.rouse()
-        runs: dict[str, Any] = {}
+        runs: dict[str, Shown] = {}
         for run in sorted(self._search(), key=lambda run: (-len(run.data.metrics), run.info.start_time)):
-            if runs.setdefault(run.data.tags["node"], run) is not run:
+            if run.data.tags["node"] in runs:
                 self._client.delete_run(run.info.run_id)
+            else:
+                runs[run.data.tags["node"]] = Shown.of(run)
         self._runs = runs
 
     def open_run(
@@ -73,10 +77,11 @@ class Tracker:
             if parent is not None:
                 every["mlflow.parentRunId"] = parent
             every = {key: str(value) for key, value in every.items()}
-            self._runs[node] = self._client.create_run(
-                self._experiment, start_time=now() - 1000 * place, tags=every, run_name=name
+            begun = now() - 1000 * place
+            self._runs[node] = Shown.of(
+                self._client.create_run(self._experiment, start_time=begun, tags=every, run_name=name)
             )
-        return str(self._runs[node].info.run_id)
+        return self._runs[node].run_id
 
     def finish(
         self,
@@ -93,22 +98,28 @@ class Tracker:
 
         `texts` are files by name; they are written where anything else is.
         """
-        run = self._runs[node]
-        run_id, there = run.info.run_id, run.data
+        there = self._runs[node]
         new_params = {k: str(v) for k, v in (params or {}).items() if k not in there.params}
         new_metrics = {k: float(v) for k, v in metrics.items() if v is not None and there.metrics.get(k) != v}
         new_tags = {k: str(v) for k, v in tags.items() if there.tags.get(k) != str(v)}
-        if status in (run.info.status, None) and not (new_metrics or new_tags or new_params):
+        ends = status not in (there.status, None)  # once, or it would seem to have run until now
+        if not (ends or new_metrics or new_tags or new_params):
             return
         check_unlocked(self._uri)
         if curves is not None:
-            self._complete_curves(run_id, curves)
+            self._complete_curves(there.run_id, curves)
         for name, text in (texts or {}).items():
-            self._client.log_text(run_id, text, name)
-        self._log(run_id, metrics=new_metrics, tags=new_tags, params=new_params)
-        if status not in (run.info.status, None):  # or it would seem to have run until now
-            self._client.set_terminated(run_id, status)
-        self._runs[node] = self._client.get_run(run_id)
+            self._client.attempt(write_text, there.artifacts, name, text=text, uri=self._uri)
+        self._log(there.run_id, metrics=new_metrics, tags=new_tags, params=new_params)
+        if ends:
+            self._client.set_terminated(there.run_id, status)
+        self._runs[node] = replace(
+            there,
+            status=status or there.status,
+            metrics={**there.metrics, **new_metrics},
+            tags={**there.tags, **new_tags},
+            params={**there.params, **new_params},
+        )
 
     def abandon(self, status: str, *, keep: str | None = None) -> None:
         """Mark every open run as FAILED or KILLED; if other drivers go on, own ones but the `keep` they share."""
@@ -152,7 +163,7 @@ class Tracker:
     def register(self, model: ModelCard, *, node: str, fit_node: str) -> None:
         """Make a fit's model the recommended version of its name, shown on its own run and on the run `node`."""
         check_unlocked(self._uri)
-        runs = [self._runs[each].info.run_id for each in (fit_node, node)]
+        runs = [self._runs[each].run_id for each in (fit_node, node)]
         register_model(self._client, model, experiment=self._experiment, runs=runs)
 
     def link(self, run_id: str) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import tempfile
 import time
+from pathlib import Path
 from typing import Any
 
 from rfcx_lab.verdict.curves import Curves
@@ -47,6 +49,21 @@ def epoch_metrics(number: int, curves: Curves) -> list[Any]:
 def logged_steps(client: Any, run_id: str) -> set[int]:
     """Epochs of which a run has the metrics."""
     return {metric.step for metric in client.get_metric_history(run_id, "loss/val")}
+
+
+def write_text(artifacts: str, name: str, *, text: str, uri: str) -> None:
+    """Keep a text as the file `name` of a run whose `artifacts` are there, at a URI that the store `uri` has given it.
+
+    As `MlflowClient.log_text` does, which reads the whole run anew in order to know where.
+    """
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+    from mlflow.utils.uri import add_databricks_profile_info_to_artifact_uri
+
+    place = add_databricks_profile_info_to_artifact_uri(artifacts, uri)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / name
+        path.write_text(text, encoding="utf-8")
+        get_artifact_repository(place, tracking_uri=uri).log_artifact(str(path))
 
 
 def now() -> int:

@@ -8,9 +8,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 from filelock import FileLock
 
@@ -18,6 +19,8 @@ from rfcx_lab.console import say
 from rfcx_lab.errors import LabError, hide_password, reason
 from rfcx_lab.files import is_disk_full, whole_file
 from rfcx_lab.interrupt import announce, leave, stop
+
+R = TypeVar("R")
 
 _PREFIX = "sqlite:///"
 _PATIENCE = 4.0  # seconds to wait for a file that another process has locked; MLflow's own is 20 a call
@@ -77,19 +80,19 @@ class Rested:
 
     def __getattr__(self, name: str) -> Any:
         """The client's method of that name."""
+        return partial(self.attempt, getattr(self._client, name))
 
-        def call(*arguments: Any, **named: Any) -> Any:
-            if self._error is not None and time.monotonic() - self._since < _REST:
-                raise self._error
-            self._error = None
-            try:
-                return getattr(self._client, name)(*arguments, **named)
-            except Exception as error:
-                if _is_unanswered(error):
-                    self._error, self._since = error, time.monotonic()
-                raise
-
-        return call
+    def attempt(self, call: Callable[..., R], *arguments: Any, **named: Any) -> R:
+        """The result of anything that asks the client's server."""
+        if self._error is not None and time.monotonic() - self._since < _REST:
+            raise self._error
+        self._error = None
+        try:
+            return call(*arguments, **named)
+        except Exception as error:
+            if _is_unanswered(error):
+                self._error, self._since = error, time.monotonic()
+            raise
 
 
 def _is_unanswered(error: BaseException | None) -> bool:

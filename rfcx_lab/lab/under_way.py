@@ -87,7 +87,8 @@ class Board:
         self._running: dict[str, tuple[FitSpec, Mark | None]] = {}
 
     def begin(self, spec: FitSpec) -> None:
-        """A worker has been given `spec`."""
+        """A worker is to be given `spec`; of an earlier try that was killed there may be a mark."""
+        remove_mark(self._store, spec.key)
         self._running = {**self._running, spec.key: (spec, None)}  # a new one: `look` is called by another thread
 
     def end(self, spec: FitSpec) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib.metadata import distributions
 from pathlib import Path
 
@@ -45,6 +46,12 @@ def write_circumstances(config: Config, output: Path) -> list[Path]:
     """The resolved config, and every installed package with its version."""
     resolved, environment = output / "config.yaml", output / "environment.txt"
     resolved.write_text(hide_password(OmegaConf.to_yaml(OmegaConf.structured(config))))
-    packages = {f"{d.metadata['Name']}=={d.version}" for d in distributions()}
-    environment.write_text("\n".join(sorted(packages, key=str.lower)) + "\n")
+    environment.write_text(_installed())
     return [resolved, environment]
+
+
+@cache
+def _installed() -> str:
+    """A line per package; reading them takes half a second, and a process may run several studies."""
+    packages = {f"{d.metadata['Name']}=={d.version}" for d in distributions()}
+    return "\n".join(sorted(packages, key=str.lower)) + "\n"

@@ -6,6 +6,7 @@ import gc
 import logging
 import os
 import sys
+from functools import cache
 from pathlib import Path
 
 ENVIRONMENT = {
@@ -50,7 +51,13 @@ def start_keras() -> None:
 
 def versions() -> dict[str, str]:
     """Versions that decide what a seed gives, without importing any of it."""
+    backend = os.environ.get("KERAS_BACKEND", ENVIRONMENT["KERAS_BACKEND"])
+    return {name: _version(name) for name in ("keras", backend, "numpy")}
+
+
+@cache
+def _version(name: str) -> str:
+    """The version of an installed package: once per process, as reading all that is said of one takes milliseconds."""
     from importlib.metadata import version
 
-    backend = os.environ.get("KERAS_BACKEND", ENVIRONMENT["KERAS_BACKEND"])
-    return {name: version(name) for name in ("keras", backend, "numpy")}
+    return version(name)

@@ -36,6 +36,13 @@ def prepared(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
+def ready_config(prepared, toy_config, tmp_path) -> Callable[..., Config]:
+    """As `toy_config`, where the sounds, their features and MLflow's tables are there already."""
+    shutil.copytree(prepared, tmp_path / "runs")
+    return toy_config
+
+
+@pytest.fixture
 def planted(prepared, tmp_path, monkeypatch) -> Callable[..., Config]:
     """A config of the toy study under fits whose rises are planted, in a folder of the test's own."""
     runs = tmp_path / "runs"

@@ -24,7 +24,7 @@ def by_level(runs: list[Run], level: str) -> list[Run]:
 def assert_view_is_whole(
     uri: str, *, repeats: int, epochs: int, rungs: int = len(RUNGS), experiment: str = "smoke"
 ) -> None:
-    """Every run once and ended; every epoch of every fit once; the data named once."""
+    """Every run once and ended; every epoch of every fit once, and its picture; the data named once."""
     runs, client = runs_of(uri, experiment), MlflowClient(tracking_uri=uri)
     counts = {"study": 1, "rung": rungs, "fit": repeats * rungs}
     assert Counter(run.data.tags["level"] for run in runs) == counts
@@ -35,6 +35,7 @@ def assert_view_is_whole(
             steps = sorted(metric.step for metric in client.get_metric_history(run.info.run_id, key))
             assert steps == list(range(1, epochs + 1)), (run.info.run_name, key)
         assert len(client.get_metric_history(run.info.run_id, "best_epoch")) == 1
+        assert [file.path for file in client.list_artifacts(run.info.run_id) if file.file_size] == ["curves.svg"]
     [study] = by_level(runs, "study")
     assert len(study.inputs.dataset_inputs) == 1
 

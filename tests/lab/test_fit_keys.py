@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from rfcx_lab.features.cache import WindowStore
 from rfcx_lab.features.segments import Segment
 from rfcx_lab.lab import fits
 from rfcx_lab.lab.fits import FitSpec
+from rfcx_lab.model import backend
 from tests.conftest import compose_config
 
 KNOWN = {  # as they were before rungs had cells and weight decay, and training a scaling of its own
@@ -48,6 +50,13 @@ def spec(monkeypatch) -> FitSpec:
 def test_default_ladder_s_fits_are_found_under_their_old_keys(spec):
     rungs = compose_config("+experiment=ladder").ladder.rungs
     assert {rung.name: replace(spec, rung=rung).key for rung in rungs} == KNOWN
+
+
+def test_versions_are_read_once_in_a_process(monkeypatch):
+    """A driver asks a fit for its key some thirty times."""
+    known = backend.versions()
+    monkeypatch.setattr(metadata, "version", lambda name: pytest.fail(f"{name} is asked for again"))
+    assert backend.versions() == known
 
 
 def test_default_features_are_found_under_their_old_key(monkeypatch):

@@ -21,8 +21,8 @@ SIZE = ("training.epochs=20", "ladder.repeats=3", "split.test_fraction=0.3")
 
 
 @pytest.fixture
-def config(toy_config) -> Config:
-    return toy_config(*SIZE)
+def config(ready_config) -> Config:
+    return ready_config(*SIZE)
 
 
 def climb(config: Config, output: Path, fit=fakes.fake_fit) -> Climb:
@@ -131,8 +131,8 @@ def test_out_of_memory_is_tried_again_by_a_rerun(config, tmp_path):
     assert statuses["LSTM 8"] == {"undetermined": REPEATS}  # a diverged loss is a result, and kept
 
 
-def test_every_fit_failing_is_said(toy_config, tmp_path):
-    config = toy_config(*SIZE, "ladder.only=[+ Dense 48]")
+def test_every_fit_failing_is_said(ready_config, tmp_path):
+    config = ready_config(*SIZE, "ladder.only=[+ Dense 48]")
     with pytest.raises(LabError, match="Every fit failed, the first one because: out of memory"):
         climb(config, tmp_path / "out", fit=fakes.sometimes_failing_fit)
     assert {run.info.status for run in runs_of(config.tracking.uri)} == {"FAILED"}

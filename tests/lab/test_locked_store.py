@@ -42,11 +42,11 @@ def impatient(monkeypatch) -> Iterator[None]:
     sqlalchemy.event.remove(sqlalchemy.Engine, "before_cursor_execute", shorten)
 
 
-def test_store_locked_at_the_start_is_said(toy_config, tmp_path, impatient, diary):
-    config = toy_config(*SIZE)
+def test_store_locked_at_the_start_is_said(ready_config, tmp_path, impatient, diary):
+    config = ready_config(*SIZE)
     runs = Path(config.runs_dir)
     climb_ladder(config, tmp_path / "out", fit=fakes.fake_fit)
-    other = toy_config(*SIZE, "seed=1")
+    other = ready_config(*SIZE, "seed=1")
     with locked(runs / "mlflow.db"), pytest.raises(LabError, match=r"mlflow\.db can't be used \(database is locked\)"):
         climb_ladder(other, tmp_path / "out", fit=fakes.fake_fit)
     assert begun(diary) == FITS
@@ -54,8 +54,10 @@ def test_store_locked_at_the_start_is_said(toy_config, tmp_path, impatient, diar
 
 
 @pytest.mark.parametrize("lasting", [False, True], ids=["for a while", "to the end"])
-def test_store_locked_while_fits_run_costs_no_fit(lasting, undisturbed, toy_config, tmp_path, impatient, diary, capsys):
-    config = toy_config(*SIZE)
+def test_store_locked_while_fits_run_costs_no_fit(
+    lasting, undisturbed, ready_config, tmp_path, impatient, diary, capsys
+):
+    config = ready_config(*SIZE)
     runs = Path(config.runs_dir)
     lock = locked(runs / "mlflow.db")
 

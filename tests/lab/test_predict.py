@@ -18,10 +18,10 @@ SIZE = ("training.epochs=12", "ladder.repeats=2", "split.test_fraction=0.3")
 
 
 @pytest.fixture
-def config(toy_config, tmp_path, monkeypatch):
+def config(ready_config, tmp_path, monkeypatch):
     monkeypatch.setattr(work, "load_model", lambda path: path.read_bytes())
     monkeypatch.setattr(work, "predict", fakes.fake_predict)
-    config = toy_config(*SIZE)
+    config = ready_config(*SIZE)
     climb_ladder(config, tmp_path / "out", fit=fakes.fit_with_model)
     return config
 

@@ -23,6 +23,7 @@ from rfcx_lab.lab.passport import own_passport, refusal
 from rfcx_lab.lab.remote import _on_worker
 from rfcx_lab.lab.study import prepare_study
 from rfcx_lab.lab.sweep import run_sweep
+from rfcx_lab.lab.under_way import read_mark
 from rfcx_lab.lab.work import Job, fit_job, measure, measure_model, train
 from rfcx_lab.lab.workers import check_workers
 from rfcx_lab.model.fit import fit_rung
@@ -84,10 +85,11 @@ def site(tmp_path_factory) -> Iterator[Site]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory) -> dict:
-    """The document of the local engine."""
+def undisturbed(prepared, tmp_path_factory) -> dict:
+    """The document of one process alone, which is that of the local engine too."""
     runs = tmp_path_factory.mktemp("local") / "runs"
-    config = compose_config(*TOY, *SIZE, "engine=local", "engine.workers=2", f"runs_dir={runs}")
+    shutil.copytree(prepared, runs)
+    config = compose_config(*TOY, *SIZE, "engine=inline", f"runs_dir={runs}")
     return without_root(climb_ladder(config, runs / "out", fit=fakes.fake_fit).document)
 
 
@@ -124,10 +126,11 @@ def assert_live_and_whole(uri: str, experiment: str) -> None:
 
 
 def test_workers_that_see_our_files_are_sent_none_and_one_that_dies_costs_a_retry(site, undisturbed, capsys):
-    config = site.config(site.shared / "runs")
+    config, marks = site.config(site.shared / "runs"), []
 
     def kill() -> None:
         wait_until(lambda: bool(site.begun))
+        wait_until(lambda: bool(marks) or marks.extend(site.shared.glob("runs/fits/.*.mark")))
         for victim in site.cluster.processes()[:1]:
             victim.kill()
 
@@ -140,6 +143,7 @@ def test_workers_that_see_our_files_are_sent_none_and_one_that_dies_costs_a_retr
     assert "computes the features" not in said and "sent them" not in said
     assert len(set(site.begun)) == FITS <= len(site.begun) <= FITS + 1
     assert len(records(site.shared / "runs")) == FITS
+    assert marks and not list(site.shared.rglob("*.mark"))  # how far fits had come, while they were under way
     assert_view_is_whole(config.tracking.uri, repeats=REPEATS, epochs=EPOCHS)
     wait_until(lambda: len(site.cluster.registered()) == 2)  # its nanny has started another
 
@@ -281,6 +285,26 @@ def test_worker_that_came_later_with_other_code_refuses_its_items(toy, tmp_path)
         carry_out(replace(errand, passport=other), **where)
     with pytest.raises(UnwantedError):
         carry_out(pack(train, toy(tmp_path / "runs")), **{**where, "wanted": lambda: False})
+
+
+def test_a_worker_in_another_folder_marks_how_far_its_fit_has_come(toy, tmp_path, monkeypatch):
+    job, seen = toy(tmp_path / "runs"), []
+
+    def watched(*rung, on_epoch, **options):
+        def heard(number, epoch):
+            on_epoch(number, epoch)
+            seen.append(read_mark(job.store, job.spec.key).epoch)
+
+        return fakes.fake_fit(*rung, on_epoch=heard, **options)
+
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    errand = pack(train, replace(job, fit=watched, store=job.store.relative_to(tmp_path)))
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    job.store.mkdir(exist_ok=True)
+    carry_out(errand, worker="tcp://worker:1", folder=tmp_path, wanted=lambda: True)
+    assert seen == list(range(1, EPOCHS + 1))
+    assert not list(tmp_path.rglob("*.mark"))
 
 
 def test_other_code_of_the_same_version_is_refused():

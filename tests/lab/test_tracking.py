@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -15,6 +16,8 @@ from rfcx_lab.lab.checks import check_config
 from rfcx_lab.lab.ladder import climb_ladder
 from rfcx_lab.lab.study import prepare_study
 from rfcx_lab.lab.tracking import Tracker
+from rfcx_lab.lab.tracking_store import Rested
+from rfcx_lab.lab.view import StudyView
 from tests import fakes
 from tests.conftest import ROOT
 
@@ -104,9 +107,9 @@ def test_password_of_a_store_is_kept_to_oneself_and_a_missing_driver_is_named(to
     assert "SEC" not in said
 
 
-def test_password_stands_in_no_file_and_no_parameter(toy_config, tmp_path):
+def test_password_stands_in_no_file_and_no_parameter(ready_config, tmp_path):
     secret = "postgresql://me:SECRET@host/lab"
-    config = toy_config("training.epochs=5", "ladder.repeats=2", "split.test_fraction=0.3", f"sweep.storage={secret}")
+    config = ready_config("training.epochs=5", "ladder.repeats=2", "split.test_fraction=0.3", f"sweep.storage={secret}")
     climb_ladder(config, tmp_path / "out", fit=fakes.fake_fit, command=[f"sweep.storage={secret}"])
     client = MlflowClient(tracking_uri=config.tracking.uri)
     experiment = client.get_experiment_by_name(config.tracking.experiment)
@@ -116,3 +119,25 @@ def test_password_stands_in_no_file_and_no_parameter(toy_config, tmp_path):
     assert "postgresql://…@host/lab" in (tmp_path / "out" / "report.html").read_text()
     for path in (tmp_path / "runs" / "mlflow.db", *(tmp_path / "out").iterdir()):
         assert b"SECRET" not in path.read_bytes(), path
+
+
+def test_a_fit_that_ends_reads_of_its_run_only_which_epochs_are_there(ready_config, tmp_path, monkeypatch):
+    """The driver's share of a study is what it asks MLflow for: half of it went into what it had just written."""
+    asked, per_fit, attempt, close_fit = [], [], Rested.attempt, StudyView.close_fit
+
+    def ask(self, call, *arguments, **named):
+        asked.append(call.__name__)
+        return attempt(self, call, *arguments, **named)
+
+    def close(self, *fit):
+        asked.clear()
+        close_fit(self, *fit)
+        per_fit.append(Counter(asked))
+
+    monkeypatch.setattr(Rested, "attempt", ask)
+    monkeypatch.setattr(StudyView, "close_fit", close)
+    config = ready_config("training.epochs=5", "ladder.repeats=2", "split.test_fraction=0.3")
+    climb_ladder(config, tmp_path / "out", fit=fakes.fake_fit)
+    once = ("get_metric_history", "write_text", "log_batch", "set_terminated")
+    assert per_fit[:6] == [Counter(once)] * 6
+    assert per_fit[6:] == [Counter()] * (len(per_fit) - 6)  # nothing is lacking when all are shown again

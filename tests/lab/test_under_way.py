@@ -58,6 +58,7 @@ def test_the_board_counts_fits_and_weighs_their_work(planted):
     small, _, large = study.fits[:3]
     board = Board(store, [small, large], done=1)
     assert (board.look().count, board.look().share, board.look().under_way) == ("1 of 3", 0.0, [])
+    Marker(store, small.key)(9, epoch(1.0, 1.0))  # of a try that was killed
     board.begin(small)
     [row] = board.look().under_way
     assert row[:2] == ("LSTM 8 · 0", "starting")
