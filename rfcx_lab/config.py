@@ -54,6 +54,16 @@ class SoundscapeData(DataConfig):
 
 
 @dataclass
+class NoiseData(DataConfig):
+    """White noise under the boxes of a table, generated once under `runs_dir`: all it tells is how long a box is."""
+
+    root: str = MISSING  # a folder with train_tp.csv; its recordings need not be there
+    sample_rate: int = MISSING  # Hz
+    around: float = MISSING  # seconds of noise on both sides of a box
+    seed: int = MISSING
+
+
+@dataclass
 class WindowConfig:
     """Which stretch of a recording stands for a clip."""
 
@@ -155,6 +165,7 @@ SCHEMAS: dict[tuple[str | None, str], Any] = {
     (None, "schema"): Config,
     ("data", "schema_rfcx"): RfcxData,
     ("data", "schema_soundscape"): SoundscapeData,
+    ("data", "schema_noise"): NoiseData,
 }
 
 
