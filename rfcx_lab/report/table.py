@@ -12,6 +12,16 @@ LEAST = ("Parameters", "Accuracy", "Final val loss", "Best epoch", "Best val los
 
 STEPS_HEADER = ("Step", "Best val loss", "Change", "p", "Gap", "Change", "p", "Accuracy", "Test", "Overfit", "Onset")
 
+LENGTH_HEADER = (
+    "Pipeline",
+    "True boxes",
+    "Swapped",
+    "True, no loss",
+    "Swapped, no loss",
+    "Named by length",
+    "On noise",
+)
+
 AUDIT_HEADER = ("Not sound", "Audit", "Seen", "Names species of", "Majority", "Crossing")
 
 AUDIT_LEAST = ("Crossing", "Majority", "Seen")
@@ -82,6 +92,24 @@ def steps_rows(document: Mapping[str, Any]) -> list[tuple[str, ...]]:
         )
         for step in document["steps"]
     ]
+
+
+def length_rows(document: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """A row of text per pipeline under `LENGTH_HEADER`: percent of calls, 95 % intervals, * what is established."""
+    rows = []
+    for one in document["pipelines"]:
+        shares, claims = one["shares"], one["claims"]
+        stars = {name: " *" if claim["established"] else "" for name, claim in claims.items()}
+        rows.append(
+            (
+                one["name"],
+                *(_percent(shares[name]) for name in ("true", "swapped", "within_true")),
+                _percent(shares["within_swapped"]) + stars["swap_costs"],
+                _percent(shares["donor_swapped"]) + stars["follows_length"],
+                _percent(one["noise"]) + stars["beats_majority"],
+            )
+        )
+    return rows
 
 
 def _difference(difference: Mapping[str, Any] | None) -> tuple[str, str]:
