@@ -17,7 +17,7 @@ from rfcx_lab.lab.answer import LIBRARIES
 from rfcx_lab.lab.checks import judge_config
 from rfcx_lab.lab.ladder import Climb
 from rfcx_lab.model.backend import versions as model_versions
-from rfcx_lab.verdict.length import TEST, PipelineRecord, judge_pipelines, tell_length
+from rfcx_lab.verdict.length import TEST, PipelineRecord, judge_pipelines, on_noise, tell_length
 from rfcx_lab.verdict.record import LadderRecord
 
 SCHEMA = "rfcx_lab/length/1"
@@ -89,7 +89,7 @@ def length_record(pipelines: Sequence[tuple[str, Climb, Climb]]) -> LadderRecord
     """All curves in one table: each pipeline's by its name on the data, and with "on noise" behind it on noise."""
     curves, rungs = {}, []
     for name, *climbs in pipelines:
-        for climb, called in zip(climbs, (name, f"{name}, on noise"), strict=True):
+        for climb, called in zip(climbs, (name, on_noise(name)), strict=True):
             [curves[called]] = climb.record.curves.values()
             rungs.append(replace(climb.record.order[0], name=called))
     fractions = [climb.record.validation_fraction for _, *climbs in pipelines for climb in climbs]

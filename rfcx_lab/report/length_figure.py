@@ -11,6 +11,7 @@ import numpy as np
 
 from rfcx_lab.report.figure import BEST, TRAINING, VALIDATION
 from rfcx_lab.verdict import Curves
+from rfcx_lab.verdict.length import on_noise
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -90,7 +91,7 @@ def _draw_accuracies(panel: Axes, document: Mapping[str, Any]) -> None:
 
 def _draw_noise(panel: Axes, curves: Mapping[str, Sequence[Curves]], document: Mapping[str, Any]) -> None:
     for number, one in enumerate(document["pipelines"]):
-        fits = [fit.val_accuracy for fit in curves[f"{one['name']}, on noise"] if fit.failure is None]
+        fits = [fit.val_accuracy for fit in curves[on_noise(one["name"])] if fit.failure is None]
         series = [100 * np.array(values) for values in fits if values is not None]
         style = _LINES[number % len(_LINES)]
         for values in series:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from rfcx_lab.errors import LabError
 from rfcx_lab.verdict.curves import Curves
 from rfcx_lab.verdict.intervals import OpenInterval, holm, mean_interval, mean_p_value
+from rfcx_lab.verdict.record import LadderRecord
 from rfcx_lab.verdict.turning import FEWEST_REPEATS
 
 SHARES = ("true", "swapped", "within_true", "within_swapped", "donor_true", "donor_swapped")
@@ -75,6 +77,21 @@ class PipelineVerdict:
     majority: float
     on_the_way: list[tuple[int, OpenInterval | None]]  # epoch, and validation accuracy on noise there
     claims: dict[str, Claim]
+
+
+def read_pipelines(document: Mapping[str, Any], record: LadderRecord) -> list[PipelineRecord]:
+    """What `judge_pipelines` takes, from a `length.json` and the curves beside it."""
+    return [
+        PipelineRecord(
+            name=one["name"], majority=one["majority"], curves=record.curves[on_noise(one["name"])], **one["measured"]
+        )
+        for one in document["pipelines"]
+    ]
+
+
+def on_noise(name: str) -> str:
+    """What a pipeline is called where it is trained on noise."""
+    return f"{name}, on noise"
 
 
 def judge_pipelines(

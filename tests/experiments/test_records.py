@@ -13,6 +13,7 @@ from rfcx_lab.errors import LabError
 from rfcx_lab.features.cache import ensure_windows
 from rfcx_lab.lab.answer import check_answer
 from rfcx_lab.lab.frontier_answer import check_frontier_answer
+from rfcx_lab.lab.length_answer import check_length_answer
 from rfcx_lab.lab.outcome import judge_architecture
 from rfcx_lab.lab.space import Axis, Space
 from rfcx_lab.lab.steps_answer import check_steps_answer
@@ -22,6 +23,7 @@ from rfcx_lab.model.fit import fit_rung
 from rfcx_lab.records import FOLDER, main, read_records
 from rfcx_lab.verdict import JudgeConfig, OnsetConfig, judge_ladder
 from rfcx_lab.verdict.frontier import FrontierConfig, estimate_frontier
+from rfcx_lab.verdict.length import judge_pipelines, read_pipelines
 from rfcx_lab.verdict.level_set import Observation
 from rfcx_lab.verdict.record import read_record
 from rfcx_lab.verdict.steps import compare_steps, read_steps
@@ -61,6 +63,16 @@ def test_steps_follow_from_their_curves():
         for found, step in zip(compare_steps(records, config=judge), document["steps"], strict=True):
             plain = json.loads(json.dumps(vars(found), default=vars))
             assert plain == {key: step[key] for key in plain}
+
+
+def test_length_follows_from_what_was_measured():
+    for path in (ROOT / "experiments").glob("*/length.json"):
+        document = json.loads(path.read_text())
+        check_length_answer(document)
+        records = read_pipelines(document, read_record(path.parent / "curves.csv.gz"))
+        for found, told in zip(judge_pipelines(records, **document["judge"]), document["pipelines"], strict=True):
+            plain = json.loads(json.dumps(vars(found), default=vars))
+            assert plain == {key: told[key] for key in plain}
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("**/frontier.json")), ids=lambda path: path.parent.name)
