@@ -33,6 +33,7 @@ LEVEL = 0.1
 """Standard deviation of the samples; full scale is 1."""
 
 _SAMPLE_BYTES = 2
+_HIGHEST_RATE = 655_350  # Hz, of FLAC
 _DECIMALS = 4  # of times in seconds, as in the real tables
 _COLUMNS = ["recording_id", "species_id", "songtype_id", "t_min", "f_min", "t_max", "f_max"]
 
@@ -74,8 +75,8 @@ def lay_boxes(table: pd.DataFrame, *, around: float) -> pd.DataFrame:
 
 
 def _read(config: NoiseData) -> Clips:
-    if config.sample_rate < 1:
-        raise LabError(f"data.sample_rate={config.sample_rate}: must be 1 Hz or more.")
+    if not 1 <= config.sample_rate <= _HIGHEST_RATE:
+        raise LabError(f"data.sample_rate={config.sample_rate}: must be 1 to {_HIGHEST_RATE} Hz.")
     if config.around < 0:
         raise LabError(f"data.around={config.around}: must be 0 s or more.")
     if config.seed < 0:

@@ -89,7 +89,7 @@ def test_a_row_that_gives_no_noise_is_named(config, tmp_path, column, value, mes
     assert not (tmp_path / "made").exists()
 
 
-@pytest.mark.parametrize(("key", "value"), [("sample_rate", 0), ("around", -0.1), ("seed", -1)])
+@pytest.mark.parametrize(("key", "value"), [("sample_rate", 0), ("sample_rate", 10**6), ("around", -0.1), ("seed", -1)])
 def test_a_setting_out_of_its_range_is_named(config, tmp_path, key, value):
     with pytest.raises(LabError, match=f"data.{key}"):
         ensure_noise(replace(config, **{key: value}), under=tmp_path)
