@@ -14,6 +14,7 @@ from rfcx_lab.lab.length import measure_length, noise_configs
 from rfcx_lab.lab.length_answer import check_length_answer
 from rfcx_lab.lab.steps import step_configs
 from rfcx_lab.lab.study import plan_study
+from rfcx_lab.report.table import LENGTH_HEADER, length_rows
 from rfcx_lab.verdict.length import judge_pipelines, read_pipelines
 from rfcx_lab.verdict.record import read_record
 from tests import fakes
@@ -90,6 +91,13 @@ def test_figure_shows_every_share_of_every_pipeline(measured):
     ]
     assert heights == pytest.approx(expected)
     assert [line.get_label() for line in right.lines if not line.get_label().startswith("_")] == ["boxes", "windows"]
+
+
+def test_terminal_marks_what_is_established(measured):
+    boxes, windows = length_rows(measured.document)
+    assert len(boxes) == len(LENGTH_HEADER)
+    assert [cell.endswith(" *") for cell in boxes] == [False] * 4 + [True] * 3
+    assert not any("*" in cell for cell in windows)
 
 
 def test_nothing_is_trained_or_measured_again(measured, config, tmp_path, monkeypatch):
