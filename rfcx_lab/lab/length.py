@@ -66,8 +66,9 @@ def measure_length(
             say(f"\nPipeline {index}, on white noise", style="bold")
             noise = climb_with(engine, noisy, output / "noise" / f"{index}", fit=fit, command=command, page=False)
             climbs.append((climb, noise))
-            records.append(_record(name, climb, noise, shares=shares, within=within, runs=runs))
-    document = build_length_answer(config, configs, on_noise, climbs=climbs, records=records)
+            epochs = one.training.epochs, noisy.training.epochs
+            records.append(_record(name, climb, noise, shares=shares, within=within, epochs=epochs, runs=runs))
+    document = build_length_answer(config, climbs=climbs, records=records)
     record = length_record([(one.name, climb, noise) for one, (climb, noise) in zip(records, climbs, strict=True)])
     files = write_length(output, document, record)
     return Measured(document, [*files, *write_circumstances(config, output)])
@@ -159,13 +160,22 @@ def _shares(spec: FitSpec, true: HeldOut, other: HeldOut, swapped: Swapped) -> d
 
 
 def _record(
-    name: str, climb: Climb, noise: Climb, *, shares: dict[str, list[float]], within: int, runs: Path
+    name: str,
+    climb: Climb,
+    noise: Climb,
+    *,
+    shares: dict[str, list[float]],
+    within: int,
+    epochs: tuple[int, int],
+    runs: Path,
 ) -> PipelineRecord:
     store, test = FitStore(runs / "fits"), noise.specs[0].split.test
     held = [store.held_out(spec) for spec in noise.specs]
     [curves] = noise.record.curves.values()
     return PipelineRecord(
         name=name,
+        epochs=epochs[0],
+        noise_epochs=epochs[1],
         shares=shares,
         rows=len(climb.specs[0].split.test),
         within_rows=within,

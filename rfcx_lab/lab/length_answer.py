@@ -25,8 +25,6 @@ SCHEMA = "rfcx_lab/length/1"
 
 def build_length_answer(
     config: Config,
-    configs: Sequence[Config],
-    on_noise: Sequence[Config],
     *,
     climbs: Sequence[tuple[Climb, Climb]],
     records: Sequence[PipelineRecord],
@@ -37,15 +35,13 @@ def build_length_answer(
     classes = len(climbs[0][0].document["data"]["species"])
     document: dict[str, Any] = {
         "schema": SCHEMA,
-        "answer": tell_length(verdicts, table=_boxes(config, climbs[0][1])),
+        "answer": tell_length(verdicts, chance=1 / classes, table=_boxes(config, climbs[0][1])),
         "rung": config.steps.rung,
         "chance": 1 / classes,
         "pipelines": [
             {
                 **asdict(verdict),
                 "change": step.change,
-                "epochs": one.training.epochs,
-                "noise_epochs": noisy.training.epochs,
                 "measured": {
                     **{
                         key: getattr(record, key)
@@ -57,9 +53,7 @@ def build_length_answer(
                 "audit": _audit(climb),
                 "noise_audit": _audit(noise),
             }
-            for verdict, step, one, noisy, record, (climb, noise) in zip(
-                verdicts, config.steps.steps, configs, on_noise, records, climbs, strict=True
-            )
+            for verdict, step, record, (climb, noise) in zip(verdicts, config.steps.steps, records, climbs, strict=True)
         ],
         "test": TEST,
         "judge": {"confidence": judge.confidence, "alpha": judge.alpha},

@@ -40,6 +40,8 @@ class PipelineRecord:
     """
 
     name: str
+    epochs: int
+    noise_epochs: int
     shares: Mapping[str, Sequence[float]]
     rows: int
     within_rows: int
@@ -70,6 +72,8 @@ class PipelineVerdict:
     """What a pipeline comes to; intervals of means over repeats are `(point, low, high)`."""
 
     name: str
+    epochs: int
+    noise_epochs: int
     repeats: int
     shares: dict[str, OpenInterval | None]
     noise_repeats: int
@@ -83,7 +87,9 @@ def read_pipelines(document: Mapping[str, Any], record: LadderRecord) -> list[Pi
     """What `judge_pipelines` takes, from a `length.json` and the curves beside it."""
     return [
         PipelineRecord(
-            name=one["name"], majority=one["majority"], curves=record.curves[on_noise(one["name"])], **one["measured"]
+            **{key: one[key] for key in ("name", "epochs", "noise_epochs", "majority")},
+            **one["measured"],
+            curves=record.curves[on_noise(one["name"])],
         )
         for one in document["pipelines"]
     ]
@@ -109,6 +115,8 @@ def judge_pipelines(
         verdicts.append(
             PipelineVerdict(
                 name=record.name,
+                epochs=record.epochs,
+                noise_epochs=record.noise_epochs,
                 repeats=len(record.shares["true"]),
                 shares={name: _mean(record.shares[name], record.validation_fraction, confidence) for name in SHARES},
                 noise_repeats=len(record.noise),
@@ -171,19 +179,25 @@ _SHOWN = {
 }
 
 
-def tell_length(verdicts: Sequence[PipelineVerdict], *, table: str) -> str:
-    """The study in words, a sentence per pipeline and what is shown of it. `table` says whose boxes the noise has."""
-    return " ".join(_tell(verdict, table) for verdict in verdicts)
+def tell_length(verdicts: Sequence[PipelineVerdict], *, chance: float, table: str) -> str:
+    """The study in words, a sentence per pipeline and what is shown of it.
+
+    `chance` is the accuracy of equal probabilities; `table` says whose boxes the noise has.
+    """
+    repeats, on_noise = (max(getattr(v, key) for v in verdicts) for key in ("repeats", "noise_repeats"))
+    first = f"Over {repeats} repeats, and {on_noise} on noise; chance is {100 * chance:.1f} %."
+    return " ".join([first, *(_tell(verdict, table) for verdict in verdicts)])
 
 
 def _tell(verdict: PipelineVerdict, table: str) -> str:
     shares, claims = verdict.shares, verdict.claims
+    name = f"{verdict.name[:1].upper()}{verdict.name[1:]}"
     told = (
-        f"{verdict.name[:1].upper()}{verdict.name[1:]}: {percent(shares['true'])} of the test calls named rightly with "
-        f"their own boxes, {percent(shares['swapped'])} with lengths of other species "
-        f"({percent(shares['within_true'])} and {percent(shares['within_swapped'])} of those that lose no sound), "
-        f"{percent(shares['donor_swapped'])} named as the species whose length it is ({percent(shares['donor_true'])} "
-        f"before); {percent(verdict.noise)} on white noise under {table}, where the most frequent species makes "
+        f"{name}, {verdict.epochs} epochs: {percent(shares['true'])} of the test calls named rightly with their own "
+        f"boxes, {percent(shares['swapped'])} with lengths of other species ({percent(shares['within_true'])} and "
+        f"{percent(shares['within_swapped'])} of those that lose no sound), {percent(shares['donor_swapped'])} named as "
+        f"the species whose length it is ({percent(shares['donor_true'])} before); after {verdict.noise_epochs} epochs "
+        f"on white noise under {table}, {percent(verdict.noise)}, where the most frequent species makes "
         f"{100 * verdict.majority:.1f} %."
     )
     shown = [_SHOWN[name] for name in CLAIMS if claims[name].established]

@@ -23,7 +23,7 @@ def pipeline(name, *, true, swapped, donor, noise, repeats=4, majority=0.08, epo
         for repeat, value in enumerate(noise)
     ]
     return PipelineRecord(
-        name, shares, rows=200, within_rows=150, validation_fraction=0.25, noise=noise, noise_rows=300,
+        name, 50, epochs, shares, rows=200, within_rows=150, validation_fraction=0.25, noise=noise, noise_rows=300,
         noise_fraction=0.25, majority=majority, curves=curves,
     )  # fmt: skip
 
@@ -73,10 +73,11 @@ def test_the_way_on_noise_is_told_at_milestones():
 
 
 def test_words_claim_what_is_established_and_no_more():
-    told = tell_length(judge_pipelines([READS, HEARS]), table="the 9 boxes of a table")
-    reader, listener = told.split("Listener: ")
-    assert "Reader: 90.1 % [" in reader
-    assert "under the 9 boxes of a table, where the most frequent species makes 8.0 %" in reader
+    told = tell_length(judge_pipelines([READS, HEARS]), chance=0.04, table="the 9 boxes of a table")
+    reader, listener = told.split("Listener, 50 epochs: ")
+    assert reader.startswith("Over 4 repeats, and 4 on noise; chance is 4.0 %. Reader, 50 epochs: 90.1 % [")
+    assert "after 120 epochs on white noise under the 9 boxes of a table" in reader
+    assert "where the most frequent species makes 8.0 %" in reader
     assert "Shown: swapped lengths cost it accuracy" in reader
     assert "Not shown" not in reader
     assert "Shown:" not in listener.replace("Not shown:", "")
