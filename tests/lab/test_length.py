@@ -102,8 +102,9 @@ def test_terminal_marks_what_is_established(measured):
 
 def test_nothing_is_trained_or_measured_again(measured, config, tmp_path, monkeypatch):
     monkeypatch.setattr(work, "predict", None)
-    again = measure_length(config, tmp_path, fit=None)
-    assert again.document == measured.document
+    first = replace(config, steps=replace(config.steps, steps=STEPS[:1]), length=replace(config.length, epochs=[6]))
+    again, before = (each.document["pipelines"][0] for each in (measure_length(first, tmp_path, fit=None), measured))
+    assert {**again, "claims": None} == {**before, "claims": None}  # p-values are those of a smaller family
 
 
 def test_noise_fits_are_those_of_the_article_on_noise(config):
