@@ -196,8 +196,8 @@ def _tell(verdict: PipelineVerdict, table: str) -> str:
         f"{name}, {verdict.epochs} epochs: {percent(shares['true'])} of the test calls named rightly with their own "
         f"boxes, {percent(shares['swapped'])} with lengths of other species ({percent(shares['within_true'])} and "
         f"{percent(shares['within_swapped'])} of those that lose no sound), {percent(shares['donor_swapped'])} named "
-        f"as the species whose length it is ({percent(shares['donor_true'])} before); after {verdict.noise_epochs} epochs "
-        f"on white noise under {table}, {percent(verdict.noise)}, where the most frequent species makes "
+        f"as the species whose length it is ({percent(shares['donor_true'])} before); after {verdict.noise_epochs} "
+        f"epochs on white noise under {table}, {percent(verdict.noise)}, where the most frequent species makes "
         f"{100 * verdict.majority:.1f} %."
     )
     shown = [_SHOWN[name] for name in CLAIMS if claims[name].established]
