@@ -80,6 +80,8 @@ class PipelineVerdict:
     noise: OpenInterval | None
     majority: float
     on_the_way: list[tuple[int, OpenInterval | None]]  # epoch, and validation accuracy on noise there
+    noise_best_epoch: OpenInterval | None  # of the lowest validation loss on noise
+    noise_best_accuracy: OpenInterval | None  # on the validation part there; chosen on that part, so no claim is made
     claims: dict[str, Claim]
 
 
@@ -123,6 +125,7 @@ def judge_pipelines(
                 noise=_mean(record.noise, record.noise_fraction, confidence),
                 majority=record.majority,
                 on_the_way=_milestones(record, confidence),
+                **_at_best(record, confidence),
                 claims=judged,
             )
         )
@@ -172,6 +175,16 @@ def _milestones(record: PipelineRecord, confidence: float) -> list[tuple[int, Op
     ]
 
 
+def _at_best(record: PipelineRecord, confidence: float) -> dict[str, OpenInterval | None]:
+    fits = [fit for fit in record.curves if fit.failure is None and fit.val_accuracy is not None]
+    epochs = [int(np.argmin(fit.val_loss)) + 1 for fit in fits]
+    accuracies = [fit.val_accuracy[epoch - 1] for fit, epoch in zip(fits, epochs, strict=True) if fit.val_accuracy]
+    return {
+        "noise_best_epoch": _mean([float(epoch) for epoch in epochs], record.noise_fraction, confidence),
+        "noise_best_accuracy": _mean(accuracies, record.noise_fraction, confidence),
+    }
+
+
 _SHOWN = {
     "swap_costs": "swapped lengths cost it accuracy where no sound is lost",
     "follows_length": "it names the species whose length the box has",
@@ -198,13 +211,20 @@ def _tell(verdict: PipelineVerdict, table: str) -> str:
         f"{percent(shares['within_swapped'])} of those that lose no sound), {percent(shares['donor_swapped'])} named "
         f"as the species whose length it is ({percent(shares['donor_true'])} before); after {verdict.noise_epochs} "
         f"epochs on white noise under {table}, {percent(verdict.noise)}, where the most frequent species makes "
-        f"{100 * verdict.majority:.1f} %."
+        f"{100 * verdict.majority:.1f} %{_best(verdict)}."
     )
     shown = [_SHOWN[name] for name in CLAIMS if claims[name].established]
     open_ones = [_SHOWN[name] for name in CLAIMS if not claims[name].established]
     parts = [f"Shown: {'; '.join(shown)}."] if shown else []
     parts += [f"Not shown: {'; '.join(open_ones)}."] if open_ones else []
     return " ".join([told, *parts])
+
+
+def _best(verdict: PipelineVerdict) -> str:
+    if verdict.noise_best_epoch is None:
+        return ""
+    accuracy, epoch = percent(verdict.noise_best_accuracy), verdict.noise_best_epoch[0]
+    return f" ({accuracy} of the validation calls at the lowest loss, about epoch {epoch:.0f})"
 
 
 def percent(interval: OpenInterval | None) -> str:

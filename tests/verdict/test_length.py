@@ -72,6 +72,18 @@ def test_the_way_on_noise_is_told_at_milestones():
     assert verdict.on_the_way[-1][1][0] == pytest.approx(np.mean(READS.noise))
 
 
+def test_a_model_that_collapses_is_told_at_its_best_too():
+    record = pipeline("collapsing", true=0.1, swapped=0.1, donor=0.04, noise=0.08)
+    losses, accuracies = [3.2] * 73 + [2.9] + [3.2] * 46, [0.08] * 73 + [0.13] + [0.08] * 46
+    curves = [Curves(losses, losses, accuracies, accuracies, repeat) for repeat in range(4)]
+    verdicts = judge_pipelines([PipelineRecord(**{**vars(record), "curves": curves})])
+    assert verdicts[0].noise_best_epoch == (74, 74, 74)
+    assert verdicts[0].noise_best_accuracy == pytest.approx((0.13, 0.13, 0.13))
+    assert "beats_majority" not in established(verdicts[0])
+    told = tell_length(verdicts, chance=0.04, table="boxes")
+    assert "makes 8.0 % (13.0 % [13.0, 13.0] of the validation calls at the lowest loss, about epoch 74)." in told
+
+
 def test_words_claim_what_is_established_and_no_more():
     told = tell_length(judge_pipelines([READS, HEARS]), chance=0.04, table="the 9 boxes of a table")
     reader, listener = told.split("Listener, 50 epochs: ")
