@@ -4,11 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 DATA ?=
+BOXES ?=
 STORAGE ?=
 RECORDINGS = $(if $(DATA),data=rfcx data.root="'$(DATA)'")
 
 .DEFAULT_GOAL := help
-.PHONY: help look ladder sweep article mended experiments smoke test lint format ui dashboard clean
+.PHONY: help look ladder sweep article mended length experiments smoke test lint format ui dashboard clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -27,6 +28,9 @@ article: $(INSTALLED)  ## The article's pipeline as it is written, with what is 
 
 mended: $(INSTALLED)  ## The same, corrected choice by choice: which ones matter? (DATA=folder as above)
 	$(BIN)/python -m rfcx_lab +experiment=mended $(RECORDINGS)
+
+length: $(INSTALLED)  ## Is it the length? True boxes, swapped boxes, noise (BOXES=folder with a train_tp.csv; DATA=folder)
+	$(BIN)/python -m rfcx_lab +experiment=length $(RECORDINGS) $(if $(BOXES),length.boxes="'$(BOXES)'")
 
 experiments: $(INSTALLED)  ## List the studies on record with their answers
 	$(BIN)/python -m rfcx_lab.records

@@ -15,7 +15,7 @@ from omegaconf import MISSING, OmegaConf
 from rfcx_lab.errors import LabError
 from rfcx_lab.files import check_name, check_place
 from rfcx_lab.lab.engine_config import EngineConfig as EngineConfig
-from rfcx_lab.ladder_config import LadderConfig, StepsConfig
+from rfcx_lab.ladder_config import LadderConfig, LengthConfig, StepsConfig
 from rfcx_lab.ladder_config import RungConfig as RungConfig
 from rfcx_lab.ladder_config import StepConfig as StepConfig
 from rfcx_lab.sweep_config import SweepConfig
@@ -51,6 +51,16 @@ class SoundscapeData(DataConfig):
     snr_db: list[float] = MISSING  # [lowest, highest] of a call over its background, in its own band
     seed: int = MISSING
     templated_boxes: bool = MISSING  # boxes of constant length per species, as the real tables have
+
+
+@dataclass
+class NoiseData(DataConfig):
+    """White noise under the boxes of a table, generated once under `runs_dir`: all it tells is how long a box is."""
+
+    root: str = MISSING  # a folder with train_tp.csv; its recordings need not be there
+    sample_rate: int = 32_000  # Hz
+    around: float = 1.0  # seconds of noise on both sides of a box: a window of 2 s has noise of its own
+    seed: int = 0
 
 
 @dataclass
@@ -131,9 +141,7 @@ class Config:
     """A whole study."""
 
     name: str = MISSING  # the experiment's name
-    kind: str = (
-        "ladder"  # "ladder": climb its rungs; "sweep": search a space of architectures; "steps": mend a pipeline
-    )
+    kind: str = "ladder"  # or "sweep": a space of architectures; "steps": mend a pipeline; "length": is it the box's?
     seed: int = MISSING
     runs_dir: str = MISSING  # fits, feature cache, soundscapes and the MLflow store live here
     data: DataConfig = MISSING
@@ -145,6 +153,7 @@ class Config:
     ladder: LadderConfig = MISSING
     sweep: SweepConfig = MISSING
     steps: StepsConfig = field(default_factory=StepsConfig)
+    length: LengthConfig = field(default_factory=LengthConfig)
     training: TrainingConfig = MISSING
     onset: OnsetConfig = field(default_factory=OnsetConfig)  # its thresholds are documented there
     engine: EngineConfig = MISSING
@@ -155,6 +164,7 @@ SCHEMAS: dict[tuple[str | None, str], Any] = {
     (None, "schema"): Config,
     ("data", "schema_rfcx"): RfcxData,
     ("data", "schema_soundscape"): SoundscapeData,
+    ("data", "schema_noise"): NoiseData,
 }
 
 

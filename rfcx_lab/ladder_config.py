@@ -1,4 +1,4 @@
-"""Schemas of what is climbed: a ladder's rungs, and the steps by which a pipeline is mended before."""
+"""Schemas of what is climbed: a ladder's rungs, and the steps of a pipeline, mended or asked what it listens to."""
 
 from __future__ import annotations
 
@@ -49,3 +49,12 @@ class StepsConfig:
     rung: str | None = None  # of the ladder's; fitted after every step
     repeats: int = 6  # paired over all steps
     steps: list[StepConfig] = field(default_factory=list)  # the first is the pipeline as it stands
+
+
+@dataclass
+class LengthConfig:
+    """How much of an accuracy the boxes' length gives: every step with true and swapped boxes, and on white noise."""
+
+    boxes: str | None = None  # a folder with the train_tp.csv that the noise has its boxes from; none: the study's own
+    repeats: int = 3  # on noise
+    epochs: list[int] = field(default_factory=list)  # on noise, one number per step

@@ -13,7 +13,7 @@ from rfcx_lab.console import say
 from rfcx_lab.errors import LabError
 
 FOLDER = Path(__file__).resolve().parents[1] / "experiments"
-VERDICTS = ("verdict.json", "mended.json", "frontier.json")
+VERDICTS = ("verdict.json", "mended.json", "length.json", "frontier.json")
 """What holds a study's answer, by the kind of study."""
 
 

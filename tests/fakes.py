@@ -113,6 +113,28 @@ def fit_that_learns_once_scaled(
     return fit
 
 
+def fit_to_length(rung, *, train, validation, classes, training, seed, on_epoch, settled=None, scaling=None) -> Fit:
+    """It learns by heart which species has how many frames before the padding, and hears nothing."""
+    known = {int(count): int(label) for count, label in zip(_sound(train.windows), train.labels, strict=True)}
+    fit = Fit(best_epoch=training.epochs, best_model=json.dumps([classes, seed, sorted(known.items())]).encode())
+    for number in range(1, training.epochs + 1):
+        fit.epochs.append(Epoch(1 / number, 1 / number, number / training.epochs, number / training.epochs))
+    return fit
+
+
+def read_length(model: bytes, windows) -> np.ndarray:
+    """What `fit_to_length` predicts: the species with the nearest number of frames, or a guess where all have one."""
+    classes, _, known = json.loads(model)
+    counts, labels = np.array(known).T
+    nearest = np.abs(_sound(windows)[:, None] - counts[None]).argmin(axis=1)
+    return np.eye(classes, dtype=np.float32)[labels[nearest]]
+
+
+def _sound(windows) -> np.ndarray:
+    """How many frames of windows `[N, F, T]`, axes turned, are no padding."""
+    return np.any(windows != 0, axis=1).sum(axis=1)
+
+
 def fake_predict(model: bytes, windows) -> np.ndarray:
     """Probabilities over the toy's three species: right or wrong, but always the same for the same model."""
     odds = np.random.default_rng(model[0]).gamma(1.0, size=(len(windows), 3)).astype(np.float32)

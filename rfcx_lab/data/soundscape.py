@@ -6,19 +6,16 @@ that reads it is that of the real data.
 
 from __future__ import annotations
 
-import hashlib
 import io
-import json
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import soundfile
-from filelock import FileLock
 
 from rfcx_lab.data.calls import SPECIES, TOP, Samples, top_frequency
+from rfcx_lab.data.generated import ensure_generated, generated_path
 from rfcx_lab.data.scene import CALL_SECONDS, Scene, longest_boxes, recording_id, render_scene
 from rfcx_lab.errors import LabError
 from rfcx_lab.progress import track
@@ -30,7 +27,7 @@ GENERATOR = 1
 """Raised whenever the same settings sound different, so that no old soundscape is taken for a new one."""
 
 COMPLETE = "soundscape.json"
-"""Written last; a directory without it is the leftover of a killed generation."""
+"""Its settings, written last."""
 
 _SAMPLE_BYTES = 2
 COLUMNS = ["recording_id", "species_id", "songtype_id", "t_min", "f_min", "t_max", "f_max"]
@@ -39,30 +36,11 @@ COLUMNS = ["recording_id", "species_id", "songtype_id", "t_min", "f_min", "t_max
 def ensure_soundscape(config: SoundscapeData, *, under: Path) -> Path:
     """Return the directory that holds the soundscape of `config`, generating it first where there is none.
 
-    Safe for several processes at once: one generates, the others wait for it. A directory appears under its
-    name only when complete.
-
     Raises:
         LabError: a setting is out of its range, or the recordings are too short for their calls.
     """
     _check(config)
-    settings = _settings(config)
-    target = _target(config, under)
-    key = target.name
-    if (target / COMPLETE).exists():
-        return target
-    under.mkdir(parents=True, exist_ok=True)
-    with FileLock(under / f".{key}.lock"):
-        if (target / COMPLETE).exists():
-            return target
-        # Whoever holds the lock is alone: what lies here was left by a process that died.
-        partial = under / f".{key}.partial"
-        for leftover in (partial, target):
-            shutil.rmtree(leftover, ignore_errors=True)
-        _write(config, partial)
-        (partial / COMPLETE).write_text(json.dumps(settings, indent=2) + "\n")
-        partial.rename(target)
-    return target
+    return ensure_generated(_settings(config), lambda folder: _write(config, folder), under=under, complete=COMPLETE)
 
 
 def soundscape_bytes(config: SoundscapeData, *, under: Path) -> int:
@@ -72,13 +50,9 @@ def soundscape_bytes(config: SoundscapeData, *, under: Path) -> int:
         LabError: a setting is out of its range.
     """
     _check(config)
-    if (_target(config, under) / COMPLETE).exists():
+    if (generated_path(_settings(config), under=under) / COMPLETE).exists():
         return 0
     return int(config.recordings * config.seconds * config.sample_rate) * _SAMPLE_BYTES
-
-
-def _target(config: SoundscapeData, under: Path) -> Path:
-    return under / hashlib.sha256(json.dumps(_settings(config), sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _settings(config: SoundscapeData) -> dict[str, object]:

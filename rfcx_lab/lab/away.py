@@ -28,7 +28,7 @@ from rfcx_lab.lab.fits import FitSpec, FitStore
 from rfcx_lab.lab.passport import Passport, own_passport, refusal
 from rfcx_lab.lab.reach import absolute_uri, is_open_here, this_machine
 from rfcx_lab.lab.under_way import Marker, remove_mark
-from rfcx_lab.lab.work import FitFunction, Job, fit_job, measure, measure_model, train
+from rfcx_lab.lab.work import FitFunction, Job, fit_job, keep_measured, measure, measure_model, train
 from rfcx_lab.model.fit import Fit
 
 _one_at_a_time = threading.Lock()  # Keras's state is a process's, and a worker may have several threads
@@ -62,7 +62,7 @@ def pack(function: Callable[[Any], Any], item: Any) -> Errand:
     model = None
     if isinstance(item, Job):
         if function is measure:
-            model = FitStore(item.store).best_model(item.spec.key).read_bytes()
+            model = FitStore(item.store).best_model(item.model.key).read_bytes()
         windows = item.spec.windows
         spec = replace(item.spec, windows=replace(windows, path=windows.path.absolute()))
         store, uri = item.store.absolute(), absolute_uri(item.tracking_uri)
@@ -98,7 +98,7 @@ def unpack(function: Callable[[Any], Any], item: Any, answer: Any) -> Any:
     if function is train:
         return FitStore(item.store).write(item.spec, answer)
     if function is measure:
-        FitStore(item.store).write_held_out(item.spec, answer, item.part)
+        keep_measured(item, answer)
     return answer
 
 

@@ -31,8 +31,8 @@ def check_config(config: Config) -> list[RungConfig]:
         from rfcx_lab.lab.architectures import check_sweep  # a ladder needs none of what it imports
 
         check_sweep(config.sweep)
-    elif config.kind not in ("ladder", "steps"):
-        raise LabError(f"kind={config.kind}: must be ladder, sweep or steps.")
+    elif config.kind not in ("ladder", "steps", "length"):
+        raise LabError(f"kind={config.kind}: must be ladder, sweep, steps or length.")
     check_features(config.features, config.window)
     check_rungs(config.ladder.rungs)
     names = [rung.name for rung in config.ladder.rungs]

@@ -18,7 +18,16 @@ from rfcx_lab.lab.ladder import climb_ladder
 from rfcx_lab.lab.pages import write_data_page
 from rfcx_lab.lab.study import prepare_study, read_tables
 from rfcx_lab.report.files import write_audit
-from rfcx_lab.report.table import HEADER, LEAST, STEPS_HEADER, STEPS_LEAST, ladder_rows, steps_rows
+from rfcx_lab.report.table import (
+    HEADER,
+    LEAST,
+    LENGTH_HEADER,
+    STEPS_HEADER,
+    STEPS_LEAST,
+    ladder_rows,
+    length_rows,
+    steps_rows,
+)
 
 
 def run(config: Config, output: Path, *, command: Sequence[str] = ()) -> None:
@@ -33,6 +42,8 @@ def run(config: Config, output: Path, *, command: Sequence[str] = ()) -> None:
             _sweep(config, output, command)
         elif config.kind == "steps":
             _mend(config, output, command)
+        elif config.kind == "length":
+            _measure_length(config, output, command)
         else:
             _climb(config, output, command)
     except RejectionError as error:
@@ -74,6 +85,18 @@ def _mend(config: Config, output: Path, command: Sequence[str]) -> None:
     console.say(mended.document["answer"], style="bold")
     console.say("")
     for path in mended.files:
+        console.say(str(path), whole=True)
+    _say_where_runs_are(config)
+
+
+def _measure_length(config: Config, output: Path, command: Sequence[str]) -> None:
+    from rfcx_lab.lab.length import measure_length
+
+    measured = measure_length(config, output, command=command)
+    console.table(LENGTH_HEADER, length_rows(measured.document))
+    console.say(measured.document["answer"], style="bold")
+    console.say("")
+    for path in measured.files:
         console.say(str(path), whole=True)
     _say_where_runs_are(config)
 

@@ -14,6 +14,7 @@ _SCHEMAS = {
     "evaluation": "evaluation.schema.json",
     "frontier": "frontier.schema.json",
     "steps": "steps.schema.json",
+    "length": "length.schema.json",
 }
 
 

@@ -169,22 +169,28 @@ class FitStore:
         """Whether the fit came to its end and kept its best epoch."""
         return self.has(key) and self._record(key)["failure"] is None and self.best_model(key).is_file()
 
-    def held_out(self, spec: FitSpec, part: str = "test") -> HeldOut | None:
-        """What the fit's kept epoch was measured to do on a part of its split, if it was."""
-        path = self._held_out(spec, part)
+    def held_out(self, spec: FitSpec, part: str = "test", *, windows: WindowStore | None = None) -> HeldOut | None:
+        """What the fit's kept epoch was measured to do on a part of its split, if it was.
+
+        With `windows`: shown these of the same calls, in place of its own.
+        """
+        path = self._held_out(spec, part, windows)
         if not path.is_file():
             return None
         with np.load(path) as kept:
             return HeldOut(float(kept["loss"]), float(kept["accuracy"]), kept["probabilities"])
 
-    def write_held_out(self, spec: FitSpec, result: HeldOut, part: str = "test") -> None:
+    def write_held_out(
+        self, spec: FitSpec, result: HeldOut, part: str = "test", *, windows: WindowStore | None = None
+    ) -> None:
         """Keep a measurement on a part."""
-        with whole_file(self._held_out(spec, part)) as beside, beside.open("wb") as file:
+        with whole_file(self._held_out(spec, part, windows)) as beside, beside.open("wb") as file:
             np.savez_compressed(file, **asdict(result))
 
-    def _held_out(self, spec: FitSpec, part: str) -> Path:
+    def _held_out(self, spec: FitSpec, part: str, windows: WindowStore | None) -> Path:
         rows = hashlib.blake2b(getattr(spec.split, part).tobytes(), digest_size=8).hexdigest()
-        return self._root / spec.key / f"held_out-{rows}.npz"
+        others = "" if windows is None or windows.key == spec.windows.key else f"-{windows.key}"
+        return self._root / spec.key / f"held_out-{rows}{others}.npz"
 
     def _record(self, key: str) -> dict[str, Any]:
         return _read(self._path(key))

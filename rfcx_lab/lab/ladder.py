@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rfcx_lab.config import Config
+from rfcx_lab.data.clips import Clips
 from rfcx_lab.files import full_disk_said
 from rfcx_lab.lab.answer import build_answer
 from rfcx_lab.lab.checks import plan_of
@@ -38,6 +39,7 @@ class Climb:
     document: dict[str, Any]
     record: LadderRecord
     specs: list[FitSpec]
+    clips: Clips
     files: list[Path]
 
 
@@ -103,4 +105,4 @@ def _climb(
         view.close(
             document, files=[*written, *write_circumstances(config, output)], model=measured, command=command or ()
         )
-    return Climb(climbed.verdict, document, record, study.fits, written)
+    return Climb(climbed.verdict, document, record, study.fits, study.clips, written)

@@ -57,7 +57,8 @@ def mend_pipeline(config: Config, output: Path, *, fit: FitFunction = fit_rung, 
     runs = Path(config.runs_dir)
     with full_disk_said(runs), open_engine(config.engine, tracking_uri=config.tracking.uri) as engine:
         clear_leftovers(runs)
-        _say_plan([*configs, ladder], engine)
+        each = f"Steps: {len(configs)} of {config.steps.repeats} fits each, and a ladder on the last"
+        say_plan(each, [*configs, ladder], engine)
         climbs, records = [], []
         for index, (step, one) in enumerate(zip(config.steps.steps, configs, strict=True)):
             say(f"\nStep {index} of {len(configs) - 1}: {step.name}", style="bold")
@@ -133,8 +134,11 @@ def _rung(config: Config) -> RungConfig:
     return replace(found, role="capacity")  # by itself it is no remedy of anything
 
 
-def _say_plan(configs: Sequence[Config], engine: Engine) -> None:
-    """What there is to do, and how long it will take; all of it is laid out, and so checked, for that."""
+def say_plan(what: str, configs: Sequence[Config], engine: Engine) -> None:
+    """Of studies that follow each other, what there is to do, and how long it will take.
+
+    All of it is laid out, and so checked, for that.
+    """
     missing: dict[str, FitSpec] = {}
     seconds, total = 0.0, 0
     for config in configs:
@@ -145,9 +149,8 @@ def _say_plan(configs: Sequence[Config], engine: Engine) -> None:
         cost = Cost(input_shape(config.window, config.features), config.engine, workers=engine.workers)
         seconds += cost.seconds(new) if new else 0.0
     say(
-        f"Steps: {len(configs) - 1} of {configs[0].ladder.repeats} fits each, and a ladder on the last: "
-        f"{len(missing)} of {total} fits to do, about {duration(seconds)} on {engine.workers} worker(s), beside "
-        "features."
+        f"{what}: {len(missing)} of {total} fits to do, about {duration(seconds)} on {engine.workers} worker(s), "
+        "beside features."
     )
 
 

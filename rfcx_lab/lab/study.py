@@ -11,12 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from rfcx_lab.config import Config, RfcxData, RungConfig, SoundscapeData, signature
+from rfcx_lab.config import Config, RungConfig, signature
 from rfcx_lab.console import say
 from rfcx_lab.data.audit import Audit
 from rfcx_lab.data.clips import Clips, load_clips, reject_rows
 from rfcx_lab.data.splits import Split, make_splits
-from rfcx_lab.errors import LabError
 from rfcx_lab.features.cache import Mapper, WindowStore, ensure_windows, locate_windows
 from rfcx_lab.features.segments import too_short
 from rfcx_lab.features.spectral import input_shape
@@ -24,6 +23,7 @@ from rfcx_lab.lab.audit import audit_clips, say_audit
 from rfcx_lab.lab.checks import check_config, pipeline_warnings, plan_of
 from rfcx_lab.lab.estimate import REPORT_BYTES, check_disk, fits_bytes
 from rfcx_lab.lab.fits import FitSpec, FitStore
+from rfcx_lab.lab.sources import locate_data
 from rfcx_lab.lab.tracking import Tracker
 from rfcx_lab.model.rung import trainable_parameters
 from rfcx_lab.verdict import RungInfo
@@ -95,7 +95,7 @@ def plan_study(config: Config) -> Layout:
         LabError: the config or the data can't be used.
     """
     rungs = check_config(config)
-    clips = load_clips(_data_root(config), config.data, seed=config.seed)
+    clips = load_clips(locate_data(config), config.data, seed=config.seed)
     clips = reject_rows(clips, too_short(clips, config.window), config=config.data, seed=config.seed)
     return _lay_out(clips, rungs, config, pipeline_warnings(config))
 
@@ -135,7 +135,7 @@ def read_tables(config: Config) -> tuple[Clips, list[Split], Audit]:
         LabError: the config or the tables can't be used.
     """
     check_config(config)
-    clips = load_clips(_data_root(config), config.data, seed=config.seed, sound=False)
+    clips = load_clips(locate_data(config), config.data, seed=config.seed, sound=False)
     _say_data(clips)
     splits = _draw_splits(clips, config)
     audit = audit_clips(clips, splits, windows=None, config=config)
@@ -195,18 +195,6 @@ def _check_room(layout: Layout, config: Config) -> None:
 
 def _features(config: Config) -> Path:
     return Path(config.runs_dir) / "features"
-
-
-def _data_root(config: Config) -> Path:
-    data, runs = config.data, Path(config.runs_dir)
-    if isinstance(data, SoundscapeData):
-        from rfcx_lab.data.soundscape import ensure_soundscape, soundscape_bytes
-
-        check_disk(runs, soundscape=soundscape_bytes(data, under=runs / "soundscapes"))
-        return ensure_soundscape(data, under=runs / "soundscapes")
-    if isinstance(data, RfcxData):
-        return Path(data.root)
-    raise LabError(f"data.kind={data.kind}: must be rfcx or soundscape.")
 
 
 def _rung_info(rung: RungConfig, *, width: int, classes: int) -> RungInfo:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rfcx_lab.config import Config, SoundscapeData
+from rfcx_lab.config import Config, RfcxData
 from rfcx_lab.errors import hide_password
 from rfcx_lab.lab.fits import FitSpec
 from rfcx_lab.lab.study import Study
@@ -51,7 +51,7 @@ class StudyView:
             self._tracker.log_params(self.study_run, study_params(config))
             self._tracker.log_dataset(
                 self.study_run,
-                name="soundscape" if isinstance(config.data, SoundscapeData) else study.clips.root.name,
+                name=study.clips.root.name if isinstance(config.data, RfcxData) else config.data.kind,
                 fingerprint=study.clips.fingerprint,
                 source=str(study.clips.root),
             )

@@ -32,6 +32,12 @@ class Job:
     tracking_uri: str
     run_id: str
     part: str = "test"  # of the split: what is measured
+    trained: FitSpec | None = None  # whose model is measured, where `spec` has other windows than it was trained on
+
+    @property
+    def model(self) -> FitSpec:
+        """The fit whose model is measured."""
+        return self.trained or self.spec
 
 
 def warm_up(fit: FitFunction) -> None:
@@ -66,10 +72,14 @@ def fit_job(job: Job, *hear: Callable[[int, Any], None]) -> Fit:
 
 def measure(job: Job) -> HeldOut:
     """Measure the fit's kept epoch on a part of its split, as the test part, which no fit has seen; and keep that."""
-    store = FitStore(job.store)
-    result = measure_model(job.spec, store.best_model(job.spec.key), part=job.part)
-    store.write_held_out(job.spec, result, job.part)
+    result = measure_model(job.spec, FitStore(job.store).best_model(job.model.key), part=job.part)
+    keep_measured(job, result)
     return result
+
+
+def keep_measured(job: Job, result: HeldOut) -> None:
+    """Put what was measured beside the fit whose model it was."""
+    FitStore(job.store).write_held_out(job.model, result, job.part, windows=job.spec.windows)
 
 
 def measure_model(spec: FitSpec, model: Path, *, part: str = "test") -> HeldOut:

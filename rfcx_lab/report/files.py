@@ -12,6 +12,7 @@ from rfcx_lab.files import write_whole
 from rfcx_lab.report.evaluation_figure import draw_confusion, draw_evaluation
 from rfcx_lab.report.figure import draw_ladder
 from rfcx_lab.report.frontier import draw_frontier
+from rfcx_lab.report.length_figure import draw_length
 from rfcx_lab.report.steps_figure import draw_steps
 from rfcx_lab.verdict import Curves
 from rfcx_lab.verdict.record import LadderRecord, write_record
@@ -60,6 +61,16 @@ def write_steps(output: Path, document: dict[str, Any], record: LadderRecord) ->
     paths = [output / name for name in ("mended.json", "mended.png", "mended.svg", "curves.csv.gz")]
     _write_document(paths[0], document)
     draw_steps(record.curves, document, paths=paths[1:3])
+    write_record(paths[3], record)
+    return paths
+
+
+def write_length(output: Path, document: dict[str, Any], record: LadderRecord) -> list[Path]:
+    """Write `length.json`, `length.png`, `length.svg` and `curves.csv.gz` into `output`; returns their paths."""
+    output.mkdir(parents=True, exist_ok=True)
+    paths = [output / name for name in ("length.json", "length.png", "length.svg", "curves.csv.gz")]
+    _write_document(paths[0], document)
+    draw_length(record.curves, document, paths=paths[1:3])
     write_record(paths[3], record)
     return paths
 

@@ -16,6 +16,16 @@ STEPS_HEADER = (
 
 STEPS_LEAST = ("Accuracy, %", "Gap", "Onset epoch", "Gap's change", "Test, %", "Overfit")
 
+LENGTH_HEADER = (
+    "Pipeline",
+    "True boxes",
+    "Swapped",
+    "True, no loss",
+    "Swapped, no loss",
+    "Named by length",
+    "On noise",
+)
+
 AUDIT_HEADER = ("Not sound", "Audit", "Seen", "Names species of", "Majority", "Crossing")
 
 AUDIT_LEAST = ("Crossing", "Majority", "Seen")
@@ -86,6 +96,24 @@ def steps_rows(document: Mapping[str, Any]) -> list[tuple[str, ...]]:
         )
         for step in document["steps"]
     ]
+
+
+def length_rows(document: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """A row of text per pipeline under `LENGTH_HEADER`: percent of calls, 95 % intervals, * what is established."""
+    rows = []
+    for one in document["pipelines"]:
+        shares, claims = one["shares"], one["claims"]
+        stars = {name: " *" if claim["established"] else "" for name, claim in claims.items()}
+        rows.append(
+            (
+                one["name"],
+                *(_percent(shares[name]) for name in ("true", "swapped", "within_true")),
+                _percent(shares["within_swapped"]) + stars["swap_costs"],
+                _percent(shares["donor_swapped"]) + stars["follows_length"],
+                _percent(one["noise"]) + stars["beats_majority"],
+            )
+        )
+    return rows
 
 
 def _difference(difference: Mapping[str, Any] | None) -> str:

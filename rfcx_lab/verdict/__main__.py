@@ -24,7 +24,11 @@ from rfcx_lab.verdict.record import LADDER, read_record
 _STORE = "sqlite:///runs/mlflow.db"
 _RECORD = {"rung", "role", "repeat", "validation_fraction"}  # columns of a recorded ladder
 _FILES, _RUNS = "files", "runs"
-_OTHERS = {"sweep": "frontier.json", "mended": "mended.json"}  # studies whose record is no ladder, and their verdicts
+_OTHERS = {  # studies whose record is no ladder: what they are, and their verdicts
+    "sweep": ("a sweep", "frontier.json"),
+    "mended": ("a mended pipeline", "mended.json"),
+    "length": ("pipelines with and without the box's length", "length.json"),
+}
 
 _DESCRIPTION = """\
 Say whether a model overfits, and from which epoch on, from the training and the validation curve in its log.
@@ -165,9 +169,9 @@ def _judge_record(parser: argparse.ArgumentParser, options: argparse.Namespace) 
         parser.error("a recorded ladder stands alone: it takes no other FILE and no option but --json")
     record = read_record(Path(options.files[0]))
     if record.study != LADDER:
+        kind, beside = _OTHERS.get(record.study, (record.study, "the JSON file"))
         raise LabError(
-            f"{options.files[0]} holds the curves of {'a sweep' if record.study == 'sweep' else 'a mended pipeline'}, "
-            f"which is no ladder: its verdict is {_OTHERS.get(record.study, 'the JSON file')} beside it."
+            f"{options.files[0]} holds the curves of {kind}, which is no ladder: its verdict is {beside} beside it."
         )
     verdict = judge_ladder(record.curves, order=record.order, validation_fraction=record.validation_fraction)
     print(json.dumps(verdict.to_dict(), indent=2, ensure_ascii=False))

@@ -18,14 +18,15 @@ _COLUMNS = (
     "rung", "role", "trainable_parameters", "validation_fraction", "repeat", "epoch", *_SERIES, "failure",
     "chance_loss", "settled", "budget", "study",
 )  # fmt: skip
-LADDER, SWEEP, STEPS = "ladder", "sweep", "mended"  # kinds of studies
+LADDER, SWEEP, STEPS, LENGTH = "ladder", "sweep", "mended", "length"  # kinds of studies
 
 
 @dataclass(frozen=True)
 class LadderRecord:
     """What `judge_ladder` takes: curves per rung, the rungs bottom to top, and the share of validation rows.
 
-    Of a sweep the rungs are its architectures, of a pipeline that is mended its steps: those are no ladder to judge.
+    Of a sweep the rungs are its architectures, of a pipeline that is mended its steps, of the study of the boxes'
+    length its pipelines: those are no ladder to judge.
     """
 
     curves: Mapping[str, Sequence[Curves]]

@@ -21,6 +21,7 @@ from rfcx_lab.model.fit import fit_rung
 from rfcx_lab.records import FOLDER, main, read_records
 from rfcx_lab.verdict import JudgeConfig, OnsetConfig, judge_ladder
 from rfcx_lab.verdict.frontier import FrontierConfig, estimate_frontier
+from rfcx_lab.verdict.length import judge_pipelines, read_pipelines
 from rfcx_lab.verdict.level_set import Observation
 from rfcx_lab.verdict.record import read_record
 from rfcx_lab.verdict.steps import compare_steps, read_steps
@@ -67,6 +68,17 @@ def test_steps_follow_from_their_curves():
         for found, step in zip(compare_steps(records, config=judge), document["steps"], strict=True):
             plain = json.loads(json.dumps(vars(found), default=vars))
             assert plain == {key: step[key] for key in plain}
+
+
+def test_length_follows_from_what_was_measured():
+    for path in (ROOT / "experiments").glob("*/length.json"):
+        document = json.loads(path.read_text())
+        check_document(document)
+        assert document["answer"] in told_of(path.parent)
+        records = read_pipelines(document, read_record(path.parent / "curves.csv.gz"))
+        for found, told in zip(judge_pipelines(records, **document["judge"]), document["pipelines"], strict=True):
+            plain = json.loads(json.dumps(vars(found), default=vars))
+            assert plain == {key: told[key] for key in plain}
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("**/frontier.json")), ids=lambda path: path.parent.name)
@@ -131,7 +143,7 @@ def test_a_study_of_several_ladders_has_an_answer_of_each(tmp_path):
 def test_records_tell_what_they_are_of_and_what_their_fits_are_judged_against(path: Path):
     """Both data sets have 24 species, equally frequent or so near to it that nothing is gained by their frequencies."""
     record = read_record(path)
-    kinds = {"verdict.json": "ladder", "frontier.json": "sweep", "mended.json": "mended"}
+    kinds = {"verdict.json": "ladder", "frontier.json": "sweep", "mended.json": "mended", "length.json": "length"}
     assert [kind for name, kind in kinds.items() if (path.parent / name).is_file()] == [record.study]
     fits = [fit for some in record.curves.values() for fit in some]
     assert [fit.chance_loss for fit in fits] == pytest.approx([math.log(24)] * len(fits), abs=0.01)

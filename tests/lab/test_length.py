@@ -1,0 +1,148 @@
+"""`+experiment=length`: a model that reads nothing but the length is found out, and hidden lengths hide it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from rfcx_lab.config import StepConfig
+from rfcx_lab.errors import LabError
+from rfcx_lab.lab import work
+from rfcx_lab.lab.contract import check_document
+from rfcx_lab.lab.length import measure_length, noise_configs
+from rfcx_lab.lab.steps import step_configs
+from rfcx_lab.lab.study import plan_study
+from rfcx_lab.report.table import LENGTH_HEADER, length_rows
+from rfcx_lab.verdict.length import judge_pipelines, read_pipelines
+from rfcx_lab.verdict.record import read_record
+from tests import fakes
+from tests.conftest import TOY, compose_config
+
+SIZE = (
+    "engine=inline", "training.epochs=4", "steps.repeats=3", "length.repeats=3", "length.epochs=[6,4]",
+    "window.frames=120", *(override for override in TOY if override.startswith("data.")),
+)  # fmt: skip
+STEPS = [
+    StepConfig("boxes", {}),
+    StepConfig("windows", {"window": {"kind": "fixed", "seconds": 1.0, "frames": None, "padding": "end"}}),
+]
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    runs = tmp_path_factory.mktemp("runs")
+    config = compose_config("+experiment=length", *SIZE, f"runs_dir={runs}")
+    return replace(config, steps=replace(config.steps, steps=STEPS))
+
+
+@pytest.fixture(scope="module")
+def measured(config, tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(work, "load_model", lambda path: path.read_bytes())
+        patch.setattr(work, "predict", fakes.read_length)
+        return measure_length(config, tmp_path_factory.mktemp("out"), fit=fakes.fit_to_length)
+
+
+def test_the_reader_is_found_out_where_it_sees_the_length(measured):
+    check_document(measured.document)
+    boxes = measured.document["pipelines"][0]
+    assert boxes["shares"]["true"][0] > 0.9
+    assert boxes["shares"]["swapped"][0] < 0.1
+    assert boxes["shares"]["donor_swapped"][0] > 0.9
+    assert boxes["noise"][0] > 0.9
+    assert [name for name, claim in boxes["claims"].items() if claim["established"]] == [
+        "swap_costs", "follows_length", "beats_majority",
+    ]  # fmt: skip
+    assert (boxes["audit"]["frames_status"], boxes["noise_audit"]["frames_status"]) == ("red", "red")
+
+
+def test_a_fixed_window_hides_it(measured):
+    windows = measured.document["pipelines"][1]
+    assert windows["measured"]["shares"]["true"] == windows["measured"]["shares"]["swapped"]
+    assert windows["noise"][0] <= windows["majority"]
+    assert not any(claim["established"] for claim in windows["claims"].values())
+    assert windows["audit"]["frames_status"] == "green"
+    assert measured.document["answer"].count(" Shown:") == 1
+
+
+def test_claims_follow_from_the_files(measured):
+    paths = {path.name: path for path in measured.files}
+    assert {"length.json", "length.png", "length.svg", "curves.csv.gz"} <= set(paths)
+    document = json.loads(paths["length.json"].read_text())
+    records = read_pipelines(document, read_record(paths["curves.csv.gz"]))
+    for found, told in zip(judge_pipelines(records, **document["judge"]), document["pipelines"], strict=True):
+        plain = json.loads(json.dumps(vars(found), default=vars))
+        assert plain == {key: told[key] for key in plain}
+
+
+def test_figure_shows_every_share_of_every_pipeline(measured):
+    from rfcx_lab.report.length_figure import length_figure
+
+    paths = {path.name: path for path in measured.files}
+    figure = length_figure(read_record(paths["curves.csv.gz"]).curves, measured.document)
+    left, right = figure.axes
+    heights = [bar.get_height() for bar in left.patches]
+    expected = [
+        100 * (one["noise"] if key == "noise" else one["shares"][key])[0]
+        for one in measured.document["pipelines"]
+        for key in ("true", "swapped", "donor_swapped", "noise")
+    ]
+    assert heights == pytest.approx(expected)
+    assert [line.get_label() for line in right.lines if not line.get_label().startswith("_")] == ["boxes", "windows"]
+
+
+def test_terminal_marks_what_is_established(measured):
+    boxes, windows = length_rows(measured.document)
+    assert len(boxes) == len(LENGTH_HEADER)
+    assert [cell.endswith(" *") for cell in boxes] == [False] * 4 + [True] * 3
+    assert not any("*" in cell for cell in windows)
+
+
+def test_nothing_is_trained_or_measured_again(measured, config, tmp_path, monkeypatch):
+    monkeypatch.setattr(work, "predict", None)
+    first = replace(config, steps=replace(config.steps, steps=STEPS[:1]), length=replace(config.length, epochs=[6]))
+    again, before = (each.document["pipelines"][0] for each in (measure_length(first, tmp_path, fit=None), measured))
+    assert {**again, "claims": None} == {**before, "claims": None}  # p-values are those of a smaller family
+
+
+def test_noise_fits_are_those_of_the_article_on_noise(config):
+    """So they can be trained ahead, by `+experiment=article data=noise`."""
+    root = plan_study(step_configs(config)[0]).clips.root
+    article = compose_config(
+        "+experiment=article", "data=noise", f"data.root={root}", "window.frames=120", "training.epochs=6",
+        "ladder.repeats=3", "engine=inline", f"runs_dir={config.runs_dir}",
+    )  # fmt: skip
+    ahead = {spec.key for spec in plan_study(article).fits}
+    assert ahead == {spec.key for spec in plan_study(noise_configs(config, step_configs(config))[0]).fits}
+
+
+def test_pipelines_lead_from_the_article_to_the_ladder():
+    configs = step_configs(compose_config("+experiment=length", "data=toy"))
+    article, ladder = compose_config("+experiment=article"), compose_config("+experiment=ladder")
+    for section in ("window", "features", "split", "training"):
+        assert getattr(configs[0], section) == getattr(article, section)
+    assert configs[1].features == configs[2].features == ladder.features
+    for one in configs[1:]:
+        assert replace(one.training, epochs=0) == replace(ladder.training, epochs=0)
+        assert one.training.epochs == article.training.epochs
+    assert configs[1].window == replace(article.window, frames=128)
+    assert replace(configs[2].window, padding="end") == ladder.window
+    assert all(replace(one.split, row_seed=0) == replace(ladder.split, row_seed=0) for one in configs[1:])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"epochs": [5]}, r"length.epochs=\[5\]: must be 2 numbers above 0, one per step"),
+        ({"epochs": [5, 0]}, r"length.epochs=\[5, 0\]: must be 2 numbers above 0"),
+        ({"repeats": 0}, "length.repeats=0: must be 1 or more"),
+        ({"boxes": "nowhere"}, "nowhere/train_tp.csv does not exist"),
+    ],
+)
+def test_impossible_setting_is_named_before_anything_is_trained(config, tmp_path, change, message):
+    broken = replace(config, length=replace(config.length, **change))
+    with pytest.raises(LabError, match=message) as caught:
+        measure_length(broken, tmp_path, fit=None)
+    assert "\n" not in str(caught.value)

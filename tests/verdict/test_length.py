@@ -1,0 +1,101 @@
+"""What a study of the length may claim, and what not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from rfcx_lab.errors import LabError
+from rfcx_lab.verdict.curves import Curves
+from rfcx_lab.verdict.length import CLAIMS, SHARES, PipelineRecord, judge_pipelines, tell_length
+
+
+def pipeline(name, *, true, swapped, donor, noise, repeats=4, majority=0.08, epochs=120):
+    draw = np.random.default_rng(0)
+
+    def around(value):
+        return [float(value + shift) for shift in draw.normal(0, 0.005, repeats)]
+
+    shares = dict(zip(SHARES, map(around, (true, swapped, true, swapped, 0.04, donor)), strict=True))
+    noise = around(noise)
+    curves = [
+        Curves(*([[value] * epochs] * 2), *([np.linspace(0, value, epochs)] * 2), repeat=repeat)
+        for repeat, value in enumerate(noise)
+    ]
+    return PipelineRecord(
+        name, 50, epochs, shares, rows=200, within_rows=150, validation_fraction=0.25, noise=noise, noise_rows=300,
+        noise_fraction=0.25, majority=majority, curves=curves,
+    )  # fmt: skip
+
+
+READS = pipeline("reader", true=0.9, swapped=0.05, donor=0.85, noise=0.7)
+HEARS = pipeline("listener", true=0.6, swapped=0.6, donor=0.04, noise=0.08)
+
+
+def established(verdict):
+    return [name for name in CLAIMS if verdict.claims[name].established]
+
+
+def test_reader_is_told_from_listener():
+    reader, listener = judge_pipelines([READS, HEARS])
+    assert established(reader) == list(CLAIMS)
+    assert established(listener) == []
+    cost = reader.claims["swap_costs"].mean
+    assert cost[0] == pytest.approx(0.85, abs=0.02)
+    assert cost[1] > 0.8
+
+
+def test_a_worse_accuracy_than_the_majority_is_no_claim():
+    [verdict] = judge_pipelines([pipeline("worse", true=0.1, swapped=0.6, donor=0.0, noise=0.01)])
+    assert verdict.claims["beats_majority"].p < 0.05
+    assert established(verdict) == []
+
+
+def test_what_so_few_calls_can_not_tell_is_not_claimed():
+    """Repeats that agree to the digit are no evidence beyond the calls that they were measured on."""
+    record = pipeline("same", true=0.5, swapped=0.5, donor=0.04, noise=0.09)
+    [verdict] = judge_pipelines([PipelineRecord(**{**vars(record), "noise": [0.09] * 4})])
+    assert verdict.noise == pytest.approx((0.09, 0.09, 0.09))
+    assert verdict.claims["beats_majority"].p > 0.3
+    assert established(verdict) == []
+
+
+def test_two_repeats_claim_nothing():
+    [verdict] = judge_pipelines([pipeline("few", true=0.9, swapped=0.05, donor=0.85, noise=0.7, repeats=2)])
+    assert [claim.p for claim in verdict.claims.values()] == [None] * 3
+    assert established(verdict) == []
+
+
+def test_the_way_on_noise_is_told_at_milestones():
+    [verdict] = judge_pipelines([READS])
+    assert [epoch for epoch, _ in verdict.on_the_way] == [50, 100, 120]
+    assert verdict.on_the_way[-1][1][0] == pytest.approx(np.mean(READS.noise))
+
+
+def test_a_model_that_collapses_is_told_at_its_best_too():
+    record = pipeline("collapsing", true=0.1, swapped=0.1, donor=0.04, noise=0.08)
+    losses, accuracies = [3.2] * 73 + [2.9] + [3.2] * 46, [0.08] * 73 + [0.13] + [0.08] * 46
+    curves = [Curves(losses, losses, accuracies, accuracies, repeat) for repeat in range(4)]
+    verdicts = judge_pipelines([PipelineRecord(**{**vars(record), "curves": curves})])
+    assert verdicts[0].noise_best_epoch == (74, 74, 74)
+    assert verdicts[0].noise_best_accuracy == pytest.approx((0.13, 0.13, 0.13))
+    assert "beats_majority" not in established(verdicts[0])
+    told = tell_length(verdicts, chance=0.04, table="boxes")
+    assert "makes 8.0 % (13.0 % [13.0, 13.0] of the validation calls at the lowest loss, about epoch 74)." in told
+
+
+def test_words_claim_what_is_established_and_no_more():
+    told = tell_length(judge_pipelines([READS, HEARS]), chance=0.04, table="the 9 boxes of a table")
+    reader, listener = told.split("Listener, 50 epochs: ")
+    assert reader.startswith("Over 4 repeats, and 4 on noise; chance is 4.0 %. Reader, 50 epochs: 90.1 % [")
+    assert "after 120 epochs on white noise under the 9 boxes of a table" in reader
+    assert "where the most frequent species makes 8.0 %" in reader
+    assert "Shown: swapped lengths cost it accuracy" in reader
+    assert "Not shown" not in reader
+    assert "Shown:" not in listener.replace("Not shown:", "")
+    assert listener.count("; ") == 3  # one amid the figures, two between what is not shown
+
+
+def test_shares_of_different_repeats_are_refused():
+    with pytest.raises(LabError, match="reader: the shares must be true, swapped"):
+        PipelineRecord(**{**vars(READS), "shares": {**READS.shares, "true": [0.5]}})
