@@ -9,6 +9,7 @@ from typing import Any
 
 from rfcx_lab.report.commands import spell
 from rfcx_lab.report.exhibit import Exhibit
+from rfcx_lab.report.mean_curve import counted
 from rfcx_lab.report.page import render
 from rfcx_lab.report.scores import Mistake, Scores, confusions
 from rfcx_lab.verdict import Curves
@@ -85,6 +86,7 @@ def _numbers(charts: Sequence[Chart], document: Mapping[str, Any]) -> dict[str, 
                 "onset": chart.onset,
                 "loss": _series(chart.curves, "loss"),
                 "accuracy": _series(chart.curves, "accuracy"),
+                "counted": [fit in counted(chart.curves) for fit in chart.curves],
             }
             for chart in charts
         ],
