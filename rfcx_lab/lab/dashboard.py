@@ -10,6 +10,7 @@ from typing import Any
 import optuna
 
 from rfcx_lab.lab.artifacts import keep_artifact
+from rfcx_lab.lab.database import address, is_server
 from rfcx_lab.report.frontier_plot import frontier_plot
 
 CURVES = "curves.svg"  # of a trial
@@ -67,7 +68,7 @@ def make_app(storage: str, folder: Path) -> Callable[..., Any]:
     from optuna_dashboard import wsgi
     from optuna_dashboard._storage_url import get_storage
 
-    opened = get_storage(storage)
+    opened = get_storage(address(storage) if is_server(storage) else storage)
     opened.get_all_studies()
     app: Callable[..., Any] = wsgi(opened, artifact_store=FileSystemArtifactStore(folder))
     return app

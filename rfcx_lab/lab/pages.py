@@ -70,7 +70,7 @@ def write_sweep_page(
         curves,
         circumstances=circumstances,
         evidence=None if measured is None else _gather(study, config, measured),
-        recommended=None if recommended is None else _train(recommended, epochs, circumstances.command),
+        recommended=None if recommended is None else train_alone(recommended, epochs, circumstances.command),
     )
     return _write(output, page)
 
@@ -90,7 +90,7 @@ def _circumstances(config: Config, command: Sequence[str]) -> Circumstances:
     )
 
 
-def _train(rung: RungConfig, epochs: int, command: Sequence[str]) -> list[str]:
+def train_alone(rung: RungConfig, epochs: int, command: Sequence[str]) -> list[str]:
     """Overrides that train one architecture of a sweep alone, as a ladder of one rung."""
     parts = ", ".join(f"{key}: {_spell(value)}" for key, value in signature(rung).items())
     own = {

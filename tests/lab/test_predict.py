@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -19,8 +21,7 @@ SIZE = ("training.epochs=12", "ladder.repeats=2", "split.test_fraction=0.3")
 
 @pytest.fixture
 def config(toy_config, tmp_path, monkeypatch):
-    monkeypatch.setattr(work, "load_model", lambda path: path.read_bytes())
-    monkeypatch.setattr(work, "predict", fakes.fake_predict)
+    fakes.predict_by_fakes(monkeypatch)
     config = toy_config(*SIZE)
     climb_ladder(config, tmp_path / "out", fit=fakes.fit_with_model)
     return config
@@ -44,3 +45,28 @@ def test_other_rungs_are_not_measured(config):
     rungs = {spec.rung.name for spec in study.fits if kept.held_out(spec) is not None}
     assert len(rungs) == 1
     assert measure_rung(InlineEngine(), study, None, config) is None
+
+
+def fit_with_a_turn(rung, **options):
+    """Repeat by repeat the validation loss turns, so that the lowest curve ends highest."""
+    fit = fakes.fit_with_model(rung, **options)
+    low = np.random.default_rng(options["seed"]).uniform(0.5, 1.0)
+    fit.epochs = [replace(epoch, val_loss=low) for epoch in fit.epochs[:-1]]
+    fit.epochs.append(replace(fit.epochs[-1], val_loss=2 - low))
+    if options["training"].keep == "last":
+        fit.best_epoch = len(fit.epochs)
+    return fit
+
+
+@pytest.mark.parametrize("keep", ["best", "last"])
+def test_the_model_to_hand_on_is_the_best_by_the_epoch_that_was_kept(keep, toy_config, tmp_path, monkeypatch):
+    fakes.predict_by_fakes(monkeypatch)
+    config = toy_config(*SIZE, f"training.keep={keep}", "ladder.shown=LSTM 8")
+    climb_ladder(config, tmp_path / "out", fit=fit_with_a_turn)
+    study = prepare_study(config)
+    measured = measure_rung(InlineEngine(), study, None, config)
+    specs = [spec for spec in study.fits if spec.rung.name == "LSTM 8"]
+    store = FitStore(study.store)
+    by_lowest = sorted(specs, key=lambda spec: min(store.read_curves(spec).val_loss))
+    assert measured.fit.key == (by_lowest[0] if keep == "best" else by_lowest[-1]).key
+    assert measured.document["model"]["epoch"] == store.best_epoch(measured.fit.key)

@@ -16,16 +16,15 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
-from rfcx_lab.lab import work
 from rfcx_lab.lab.ladder import climb_ladder
 from rfcx_lab.lab.tracking_tables import PAGES
 from rfcx_lab.report.notes import WIDEST
 from tests import fakes
 from tests.conftest import TOY, compose_config
 from tests.lab.outcome import RUNGS, runs_of
-from tests.report.browser import Tab, colours, open_browser
+from tests.report.browser import Tab, blank_tab, colours
 
 REPEATS = 3
 OVERRIDES = (*TOY, "training.epochs=20", f"ladder.repeats={REPEATS}", "split.test_fraction=0.3", "engine=inline")
@@ -52,8 +51,7 @@ def lab(tmp_path_factory) -> Iterator[Lab]:
     runs = tmp_path_factory.mktemp("ui") / "runs"
     config = compose_config(*OVERRIDES, f"runs_dir={runs}")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(work, "load_model", lambda path: path.read_bytes())
-        patch.setattr(work, "predict", fakes.fake_predict)
+        fakes.predict_by_fakes(patch)
         document = climb_ladder(config, runs / "out", fit=fakes.fit_with_model, command=OVERRIDES).document
     found = runs_of(config.tracking.uri)
     names = {run.info.run_name: run.info.run_id for run in found}
@@ -91,30 +89,19 @@ def answers(address: str) -> bool:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with open_browser() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
 def tab(browser) -> Iterator[Tab]:
     """One page for all, in which a click leads from one to the next; `said` is what is wrong with any of them."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    context.set_default_timeout(PATIENCE)
-    tab = Tab(context.new_page())
-    tab.page.on("pageerror", lambda error: tab.said.append(str(error)))
-    tab.page.on("request", lambda request: tab.asked.append(request.url))
-    tab.page.on(
-        "response",
-        lambda answer: (
-            tab.said.append(f"{answer.status} {answer.url}")
-            if answer.status >= 400 and urlsplit(answer.url).path not in UI_ALONE
-            else None
-        ),
-    )
-    tab.page.on("console", lambda message: tab.said.append(message.text) if is_ours(message) else None)
-    yield tab
-    context.close()
+    with blank_tab(browser, minds=is_ours) as tab:
+        tab.page.set_default_timeout(PATIENCE)
+        tab.page.on(
+            "response",
+            lambda answer: (
+                tab.said.append(f"{answer.status} {answer.url}")
+                if answer.status >= 400 and urlsplit(answer.url).path not in UI_ALONE
+                else None
+            ),
+        )
+        yield tab
 
 
 def is_ours(message) -> bool:

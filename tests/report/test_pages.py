@@ -10,14 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser
 
 from rfcx_lab.lab import exhibits
 from rfcx_lab.lab.command import run
 from rfcx_lab.lab.study import prepare_study
 from rfcx_lab.verdict.record import read_record
 from tests.conftest import compose_config
-from tests.report.browser import THEMES, WIDTHS, Tab, colours, open_browser, open_tab, widest
+from tests.report.browser import THEMES, WIDTHS, Tab, colours, open_tab, widest
 from tests.report.studies import OVERRIDES, SPECIES
 
 RUNGS = 3
@@ -33,12 +32,6 @@ PLAYERS = """Promise.all([...document.querySelectorAll("audio")].map((one) => ne
 @pytest.fixture(scope="module")
 def document(study) -> dict:
     return json.loads((study / "verdict.json").read_text())
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with open_browser() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module", params=["ladder", "sweep", "data"])

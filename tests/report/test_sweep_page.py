@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
-from playwright.sync_api import Browser
 
 from rfcx_lab.lab.checks import check_config
 from rfcx_lab.report.study_page import Circumstances
@@ -18,18 +17,12 @@ from rfcx_lab.report.sweep_page import headline, sweep_page
 from rfcx_lab.verdict import Curves
 from tests.conftest import compose_config
 from tests.lab.outcome import by_level, runs_of
-from tests.report.browser import Tab, colours, open_browser, open_tab
+from tests.report.browser import Tab, colours, open_tab
 
 
 @pytest.fixture(scope="module")
 def document(swept) -> dict:
     return json.loads((swept / "frontier.json").read_text())
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with open_browser() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")
