@@ -380,22 +380,24 @@ def test_a_stored_study_of_another_kind_is_fatal(make_config, tmp_path, diary):
     assert sweep(other, tmp_path / "two").document["trials"]
 
 
-def test_one_whose_fits_end_otherwise_can_be_gone_on_with(make_config, tmp_path):
-    def refuse(*overrides: str) -> str:
+def test_one_whose_fits_end_otherwise_can_be_gone_on_with(tmp_path):
+    def refuse(name: str, **identity) -> str:
         with pytest.raises(LabError) as caught:
-            sweep(make_config("sweep.n_trials=2", *overrides), tmp_path / "two")
+            open_study(str(tmp_path / "study.log"), name=name, identity=identity)
         return str(caught.value)
 
-    sweep(make_config("sweep.n_trials=2", "sweep.end_settled=false"), tmp_path / "one")
-    told = refuse("sweep.end_settled=true")
+    whole, early = {"repeats": 3}, {"repeats": 3, "settled": {"after": 3, "clearance": 0.1}}
+    for name, sweep in (("whole", whole), ("early", early)):
+        open_study(str(tmp_path / "study.log"), name=name, identity={"sweep": sweep})
+    told = refuse("whole", sweep=early)
     assert "to go on with it, set sweep.end_settled=false, which" in told
-    assert "or run this one under a name of its own, as name=smoke-2." in told
-    assert "to go on" not in refuse("sweep.end_settled=true", "training.batch_size=7")
-    sweep(make_config("sweep.n_trials=2", "sweep.end_settled=true", "name=early"), tmp_path / "three")
-    assert "to go on with it, set sweep.end_settled=true, which" in refuse("sweep.end_settled=false", "name=early")
-    assert "to go on with it, set sweep.settled.after=" in refuse(
-        "sweep.end_settled=true", "name=early", "sweep.settled.after=6"
-    )
+    assert "or run this one under a name of its own, as name=whole-2." in told
+    assert "to go on with it, set sweep.end_settled=true, which" in refuse("early", sweep=whole)
+    later = refuse("early", sweep={**early, "settled": {"after": 6, "clearance": 0.1}})
+    assert "to go on with it, set sweep.settled.after=3; or run" in later
+    never_early = {"sweep": whole, "training": {"keep": "last"}}
+    for other in (refuse("whole", sweep={**early, "repeats": 4}), refuse("early", **never_early)):
+        assert "to go on" not in other and "as name=" in other
 
 
 def test_a_study_that_no_sweep_has_made_is_fatal(config, tmp_path):

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from rfcx_lab.report.glance import Glance, look_at_ladder
+from rfcx_lab.report.glance import Glance, headline, look_at_ladder, place_in_words
 from rfcx_lab.verdict.record import read_record
 from tests.conftest import ROOT
 
@@ -65,3 +65,14 @@ def test_an_end_that_is_not_known_reaches_the_edge():
     glance, _, _ = look("ladder-soundscape", rungs=open_ended)
     assert glance.rows[0].rise.band is None
     assert glance.rows[1].rise.band[1] == 1
+
+
+def test_an_open_answer_is_named_by_the_rungs_between_which_it_lies():
+    _, document, _ = look("ladder-esc50")
+    assert headline(document) == (
+        "Where overfitting begins is not established: between LSTM 32 and LSTM 128, from about epoch 11 on"
+    )
+    end, best = (document["begins_to_overfit"][key] for key in ("trained_to_the_end", "at_best_checkpoint"))
+    assert place_in_words(best, document) == "between + Dense 128 and + Dense 48, from epoch 5 (3 to 8) on"
+    lowest = {**end, "between": [document["rungs"][0]["name"], "LSTM 128"]}
+    assert place_in_words(lowest, document) == "at rung LSTM 128 or at one below, from epoch 11 on"

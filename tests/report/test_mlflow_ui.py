@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -13,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -206,6 +208,27 @@ def test_a_fit_has_both_losses_side_by_side_and_in_one_picture(lab, tab, tmp_pat
     assert drawn(described) == WIDEST
     place, room = described.bounding_box(), page.locator("main").bounding_box()
     assert place["x"] + place["width"] <= room["x"] + room["width"]  # the page has not grown beyond its window
+
+
+def test_rungs_stand_side_by_side_when_they_are_compared(lab, tab, tmp_path):
+    page, chosen = tab.page, [lab.runs[rung] for rung in RUNGS]
+    asked = {"runs": chosen, "experiments": [lab.experiment]}
+    query = "&".join(f"{key}={quote(json.dumps(value))}" for key, value in asked.items())
+    page.goto(f"{lab.address}/#/compare-runs?{query}&{PAGES}")
+    see(page.get_by_text(f"Comparing {len(RUNGS)} Runs from 1 Experiment"))
+    table = page.locator("table", has_text="Run Name:")
+    see(table)
+    for rung in RUNGS:
+        assert table.get_by_text(rung, exact=True).count() == 1
+    plot = page.locator(".js-plotly-plot .parcoords").first
+    plot.wait_for(state="attached")
+    assert "trainable_parameters" in page.locator(".js-plotly-plot").first.inner_text()
+    assert colours(page.locator(".js-plotly-plot").first, tmp_path) > 20
+    for parameter in ("lstm", "dense"):
+        assert page.locator("tr", has=page.get_by_text(parameter, exact=True)).count() >= 1
+    losses = page.locator("tr", has=page.get_by_text("loss/val_best", exact=True)).first.inner_text()
+    shown = [float(number) for number in re.findall(r"\d+\.\d+", losses)]
+    assert shown == pytest.approx([rung["val_loss_best"][0] for rung in lab.document["rungs"]], abs=0.001)
 
 
 def test_the_model_s_page_says_what_it_is(lab, tab):

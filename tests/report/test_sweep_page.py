@@ -179,6 +179,17 @@ def test_the_headline_says_when_there_is_no_frontier(document, status, words):
     assert headline({**document, "status": status}).startswith(words)
 
 
+def test_an_open_answer_says_as_far_as_is_known_and_what_would_establish_it(document):
+    found = {**document, "status": "open", "established": False}
+    crossing = {**document["crossings"][0], "value": 29.9}
+    assert headline({**found, "crossings": [crossing]}).startswith(
+        "Where overfitting begins is not established: as far as is known, at LSTM width 30"
+    )
+    page = page_of(found)
+    assert "What would establish it" in page and "sweep.n_trials=" in page
+    assert "What would establish it" not in page_of({**document, "established": True})
+
+
 def test_an_architecture_that_learnt_nothing_has_no_probability(document):
     first, *others = document["architectures"]
     page = page_of({**document, "architectures": [{**first, "learnt": False}, *others]})
