@@ -23,6 +23,7 @@ from rfcx_lab.lab.study import Study
 from rfcx_lab.report.data_page import data_page
 from rfcx_lab.report.exhibit import Exhibit
 from rfcx_lab.report.ladder_page import ladder_page
+from rfcx_lab.report.page import EMBEDDED
 from rfcx_lab.report.scores import score_species, worst_mistakes
 from rfcx_lab.report.study_page import Circumstances, Evidence
 from rfcx_lab.report.sweep_page import sweep_page
@@ -87,6 +88,7 @@ def _circumstances(config: Config, command: Sequence[str]) -> Circumstances:
         config=hide_password(OmegaConf.to_yaml(OmegaConf.structured(config))),
         command=[hide_password(override) for override in command],
         sample_rate=config.features.sample_rate,
+        source=getattr(config.data, "root", EMBEDDED),
     )
 
 

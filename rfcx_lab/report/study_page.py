@@ -34,6 +34,7 @@ class Circumstances:
     config: str
     command: Sequence[str]
     sample_rate: int
+    source: str | None = None  # of the recordings, where it has a better name than its folder
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ def render_study(
         template,
         document=document,
         name=circumstances.name,
+        source_of_data=circumstances.source or document["data"]["root"],
         charts=charts,
         curves=_numbers(charts, document),
         names=[species["name"] for species in document["data"]["species"]],

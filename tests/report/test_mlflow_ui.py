@@ -222,7 +222,7 @@ def test_rungs_stand_side_by_side_when_they_are_compared(lab, tab, tmp_path):
         assert table.get_by_text(rung, exact=True).count() == 1
     plot = page.locator(".js-plotly-plot .parcoords").first
     plot.wait_for(state="attached")
-    assert "trainable_parameters" in page.locator(".js-plotly-plot").first.inner_text()
+    assert "loss/val_best" in page.locator(".js-plotly-plot").first.inner_text()
     assert colours(page.locator(".js-plotly-plot").first, tmp_path) > 20
     for parameter in ("lstm", "dense"):
         assert page.locator("tr", has=page.get_by_text(parameter, exact=True)).count() >= 1
