@@ -27,13 +27,8 @@ from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 HERE = Path(__file__).resolve().parent
-WIDTH, WIDE, HEIGHT, LOW, SHARPNESS = (
-    820,
-    980,
-    860,
-    620,
-    1.5,
-)  # a README shows them half as wide: letters must stay legible
+WIDTH, WIDE, HEIGHT, LOW = 820, 980, 860, 620  # a README shows them half as wide: letters must stay legible
+SHARPNESS = 1.5
 MOST_BYTES = 200_000
 PATIENCE = 300_000  # milliseconds, for a machine with other work to do
 ASSISTANT = "mlflow.assistant.fab.autoOpenedOnFirstLoad_v1"  # once opened by itself, it stays closed
