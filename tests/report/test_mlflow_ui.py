@@ -226,8 +226,10 @@ def test_rungs_stand_side_by_side_when_they_are_compared(lab, tab, tmp_path):
     assert colours(page.locator(".js-plotly-plot").first, tmp_path) > 20
     for parameter in ("lstm", "dense"):
         assert page.locator("tr", has=page.get_by_text(parameter, exact=True)).count() >= 1
-    losses = page.locator("tr", has=page.get_by_text("loss/val_best", exact=True)).first.inner_text()
-    shown = [float(number) for number in re.findall(r"\d+\.\d+", losses)]
+    lines = page.inner_text("body").split("Metrics\nShow diff only\n")[1].split("\nArtifacts\n")[0].splitlines()
+    metrics = [line for line in lines if re.match(r"[a-z]", line)]  # their names first, then row by row their values
+    first = len(metrics) + len(RUNGS) * metrics.index("loss/val_best")
+    shown = [float(number) for number in lines[first : first + len(RUNGS)]]
     assert shown == pytest.approx([rung["val_loss_best"][0] for rung in lab.document["rungs"]], abs=0.001)
 
 
