@@ -263,6 +263,7 @@ def test_the_dashboard_finds_the_frontier_and_the_way_to_every_trial_s_fits(swep
     config, document = swept
     study = study_of(config.sweep.storage)
     assert get_note(study).startswith(document["answer"])
+    assert "*Hyperparameter Importance* says what the lowest validation loss depends on" in get_note(study)
     attributes = study._storage.get_study_system_attrs(study._study_id)
     pieces = sorted(key for key in attributes if key.startswith("dashboard:plot_data:frontier:"))
     plot = json.loads("".join(attributes[key] for key in sorted(pieces, key=lambda key: int(key.split(":")[-1]))))
