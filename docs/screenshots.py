@@ -27,7 +27,8 @@ from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 HERE = Path(__file__).resolve().parent
-WIDTH, HEIGHT, LOW = 1280, 860, 640
+WIDTH, WIDE, HEIGHT, LOW = 820, 980, 860, 620  # a README shows them half as wide: letters must stay legible
+SHARPNESS = 1.5
 MOST_BYTES = 200_000
 PATIENCE = 300_000  # milliseconds, for a machine with other work to do
 ASSISTANT = "mlflow.assistant.fab.autoOpenedOnFirstLoad_v1"  # once opened by itself, it stays closed
@@ -49,16 +50,18 @@ def main() -> None:
         sync_playwright() as playwright,
     ):
         browser = playwright.chromium.launch(executable_path=_chromium(), args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light")
+        page = browser.new_page(
+            viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light", device_scale_factor=SHARPNESS
+        )
         page.set_default_timeout(PATIENCE)
         page.add_init_script(f"localStorage.setItem('{ASSISTANT}', 'true')")
-        for name, height, show in (
-            ("report", HEIGHT, lambda: page.goto(report.resolve().as_uri())),
-            ("data", HEIGHT, lambda: page.goto(data.resolve().as_uri())),
-            ("mlflow", LOW, lambda: _show_mlflow(page, mlflow, store, report.parent)),
-            ("optuna", LOW, lambda: _show_dashboard(page, dashboard)),
+        for name, width, height, show in (
+            ("report", WIDTH, HEIGHT, lambda: page.goto(report.resolve().as_uri())),
+            ("data", WIDE, HEIGHT * WIDE // WIDTH, lambda: page.goto(data.resolve().as_uri())),
+            ("mlflow", WIDTH, LOW, lambda: _show_mlflow(page, mlflow, store, report.parent)),
+            ("optuna", WIDTH, LOW, lambda: _show_dashboard(page, dashboard)),
         ):
-            page.set_viewport_size({"width": WIDTH, "height": height})
+            page.set_viewport_size({"width": width, "height": height})
             show()
             _settle(page)
             kept = _keep(page.screenshot(), options.out / f"{name}.png")
@@ -122,6 +125,7 @@ def _show_mlflow(page: Page, address: str, store: Path, study: Path) -> None:
     """Both losses of a fit: of the rung at which overfitting begins, or of the recommended one."""
     experiment, run = _telling_fit(store, study)
     page.goto(f"{address}/#/experiments/{experiment}/runs/{run}/model-metrics?workflowType=machine_learning")
+    page.locator("[data-component-id$='toggle_sidebar_button']").click()
     page.get_by_placeholder("Search metric charts").fill("loss/(train|val)$")
     page.wait_for_function("document.querySelectorAll('.js-plotly-plot').length == 2")
     page.wait_for_function("document.querySelectorAll('.js-plotly-plot .scatterlayer .trace').length >= 2")
@@ -145,9 +149,11 @@ def _telling_fit(store: Path, study: Path) -> tuple[str, str]:
 
 
 def _show_dashboard(page: Page, address: str) -> None:
-    """The study's own page, once its plots are drawn."""
+    """The study's own page, where its frontier is drawn."""
     page.goto(f"{address}/dashboard/studies/0")
-    page.wait_for_function("document.querySelectorAll('.js-plotly-plot .main-svg').length >= 2")
+    plot = page.locator('[id="user-defined-plot:frontier"]')
+    plot.locator(".heatmaplayer image").wait_for(state="attached")
+    plot.evaluate("(one) => scrollTo(0, one.getBoundingClientRect().top + scrollY - 120)")  # below the page's bar
 
 
 def _settle(page: Page) -> None:

@@ -46,5 +46,5 @@ class SweepConfig:
     patience: float = 180.0  # seconds for which a sweep waits for a database or an MLflow server that has gone
     confidence: float = 0.95  # probability of its side from which an architecture is no longer in doubt
     space: SpaceConfig = MISSING
-    end_settled: bool = False  # end a fit once its verdict is settled; a ladder's fits never do
+    end_settled: bool = False  # end a fit once its verdict is settled; no ladder's, and none with training.keep=last
     settled: SettledConfig = field(default_factory=SettledConfig)  # when that is

@@ -6,6 +6,7 @@ Nothing heavy is imported: both are processes of their own, and end with this on
 from __future__ import annotations
 
 import argparse
+import re
 import signal
 import sqlite3
 import sys
@@ -95,7 +96,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--only", choices=("mlflow", "optuna"), help="one of the two alone")
     parser.add_argument("--tracking-uri", metavar="URI", help="MLflow's store (DIR/mlflow.db), or a server of its own")
     parser.add_argument(
-        "--storage", metavar="FILE|URL", help="a sweep's trials (the sweep in DIR/optuna that was written to last)"
+        "--storage", metavar="FILE|URL", help="a sweep's trials (those of the sweep in DIR that was at work last)"
     )
     parser.add_argument("--mlflow-port", type=_port, metavar="PORT", help="5000, or the next one that is free")
     parser.add_argument("--optuna-port", type=_port, metavar="PORT", help="8080, or the next one that is free")
@@ -124,7 +125,7 @@ def _start(chosen: argparse.Namespace) -> list[Server]:
                 servers.append(_serve_runs(uri, _choose(MLFLOW, chosen.mlflow_port)))
                 mlflow = servers[-1].address
         if chosen.only != "mlflow":
-            storage = chosen.storage or _newest_sweep(chosen.runs_dir / "optuna")
+            storage = chosen.storage or _newest_sweep(chosen.runs_dir)
             if storage is None:
                 why_not.append(f"There is no sweep yet in {chosen.runs_dir / 'optuna'}: make sweep makes one.")
             elif refusal := _refuse_trials(storage):
@@ -184,6 +185,11 @@ def _refuse_runs(uri: str) -> str | None:
 
 def _refuse_trials(storage: str) -> str | None:
     """The same of a sweep's trials."""
+    if "…" in storage:
+        return (
+            f"The last sweep's trials are in {storage}, and who may open it is kept nowhere: make dashboard "
+            'STORAGE="its whole URL" opens them, and the name of a file in its place another sweep\'s.'
+        )
     path = _sqlite_path(storage) or (None if "://" in storage else Path(storage))
     if path is None:
         return None
@@ -193,13 +199,27 @@ def _refuse_trials(storage: str) -> str | None:
     return fault and f"{path} holds no trials that Optuna can open ({fault}): name another --storage."
 
 
-def _newest_sweep(folder: Path) -> str | None:
-    """The journal there that was written to last."""
-    found = sorted(folder.glob("*.log"), key=lambda path: path.stat().st_mtime)
+def _newest_sweep(runs: Path) -> str | None:
+    """The storage of the sweep that was at work last: a journal, or the database that a finished one names."""
+    found = sorted((runs / "optuna").glob("*.log"), key=lambda path: path.stat().st_mtime)
+    written = found[-1].stat().st_mtime if found else 0.0
+    configs = sorted(runs.glob("studies/*/*/config.yaml"), key=lambda path: path.stat().st_mtime)
+    for path in (path for path in reversed(configs) if path.stat().st_mtime > written):
+        kind, storage = _read_sweep(path)
+        if kind == "sweep" and "://" in storage:
+            return storage
     if len(found) > 1:
         others = ", ".join(str(path) for path in found[:-1])
         print(f"Of {len(found)} sweeps, {found[-1]} was written to last; --storage opens {others}.", flush=True)
     return str(found[-1]) if found else None
+
+
+def _read_sweep(config: Path) -> tuple[str, str]:
+    """Of a finished study: its kind, and where a sweep's trials are."""
+    text = config.read_text(encoding="utf-8")
+    kind = re.search(r"^kind: (\w+)$", text, re.MULTILINE)
+    storage = re.search(r"^sweep:\n(?:  .*\n)*?  storage: (.*)$", text, re.MULTILINE)
+    return kind[1] if kind else "", storage[1].strip("'\"") if storage else ""
 
 
 def _sqlite_path(uri: str) -> Path | None:

@@ -8,11 +8,16 @@ import math
 import os
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rfcx_lab.lab import work
 from rfcx_lab.lab.study import fit_seed
 from rfcx_lab.model.fit import Epoch, Fit
+
+if TYPE_CHECKING:
+    import pytest
 
 TRUE_ONSET = 8
 SECONDS_PER_EPOCH = "FAKE_SECONDS_PER_EPOCH"
@@ -139,6 +144,12 @@ def fake_predict(model: bytes, windows) -> np.ndarray:
     """Probabilities over the toy's three species: right or wrong, but always the same for the same model."""
     odds = np.random.default_rng(model[0]).gamma(1.0, size=(len(windows), 3)).astype(np.float32)
     return odds / odds.sum(axis=1, keepdims=True)
+
+
+def predict_by_fakes(patch: pytest.MonkeyPatch) -> None:
+    """Have what a fake fit keeps in a model's place be measured."""
+    patch.setattr(work, "load_model", lambda path: path.read_bytes())
+    patch.setattr(work, "predict", fake_predict)
 
 
 def sometimes_failing_fit(rung, **options) -> Fit:

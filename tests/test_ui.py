@@ -23,6 +23,7 @@ from mlflow import MlflowClient
 
 from rfcx_lab.lab.tracking_store import ready_store
 from rfcx_lab.lab.trial_store import open_study
+from rfcx_lab.ui import _newest_sweep
 from tests.conftest import ROOT
 
 ADDRESS = re.compile(r"^(MLflow UI|Optuna dashboard): (http://127\.0\.0\.1:(\d+))$", re.MULTILINE)
@@ -197,6 +198,30 @@ def assert_one_sentence(finished: subprocess.CompletedProcess[str], words: str) 
     assert words in sentence
     assert sentence.endswith(".")
     assert len(sentence) < 500
+
+
+def finish_study(runs: Path, name: str, *, kind: str, storage: str, at: float) -> None:
+    """What a finished study leaves of its config."""
+    path = runs / "studies" / name / "now" / "config.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text(f"name: {name}\nkind: {kind}\nsweep:\n  sampler: tpe\n  storage: {storage}\ntracking:\n  uri: x\n")
+    os.utime(path, (at, at))
+
+
+def test_of_several_sweeps_one_in_a_database_may_be_the_last(tmp_path):
+    journal = tmp_path / "optuna" / "plane.log"
+    journal.parent.mkdir()
+    journal.touch()
+    os.utime(journal, (20, 20))
+    finish_study(tmp_path, "old", kind="sweep", storage="postgresql://host/old", at=10)
+    finish_study(tmp_path, "ladder", kind="ladder", storage="postgresql://host/no", at=50)
+    assert _newest_sweep(tmp_path) == str(journal)
+    finish_study(tmp_path, "new", kind="sweep", storage="postgresql://host/new", at=30)
+    assert _newest_sweep(tmp_path) == "postgresql://host/new"
+    finish_study(tmp_path, "hidden", kind="sweep", storage="postgresql://…@host/lab", at=40)
+    refused = run("--runs-dir", str(tmp_path), "--only", "optuna")
+    assert_one_sentence(refused, "The last sweep's trials are in postgresql://…@host/lab, and who may open it is")
+    assert "make dashboard STORAGE=" in refused.stderr
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,7 @@ def _climb(config: Config, output: Path, command: Sequence[str]) -> None:
 
 def _sweep(config: Config, output: Path, command: Sequence[str]) -> None:
     from rfcx_lab.lab.artifacts import artifact_folder
+    from rfcx_lab.lab.database import address, is_server
     from rfcx_lab.lab.sweep import run_sweep  # a ladder needs no Optuna
 
     swept = run_sweep(config, output, command=command)
@@ -72,9 +73,12 @@ def _sweep(config: Config, output: Path, command: Sequence[str]) -> None:
     for path in swept.files:
         console.say(str(path), whole=True)
     _say_where_runs_are(config)
-    folder = artifact_folder(config.sweep.storage, Path(config.runs_dir))
-    opened = f"optuna-dashboard {hide_password(config.sweep.storage)} --artifact-dir {folder}"
-    console.say(f"Compare trials: make dashboard, or {opened}", whole=True)
+    storage, named = config.sweep.storage, ""
+    folder = artifact_folder(storage, Path(config.runs_dir))
+    if is_server(storage):
+        storage, named = hide_password(address(storage)), f' STORAGE="{hide_password(storage)}"'
+    opened = f"optuna-dashboard {storage} --artifact-dir {folder}"
+    console.say(f"Compare trials: make dashboard{named}, or {opened}", whole=True)
 
 
 def _mend(config: Config, output: Path, command: Sequence[str]) -> None:

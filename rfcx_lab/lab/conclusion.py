@@ -8,22 +8,23 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rfcx_lab.errors import LabError
+from rfcx_lab.errors import LabError, hide_password
 from rfcx_lab.lab.asked import Asked
 from rfcx_lab.lab.fits import FitSpec, FitStore, against
 from rfcx_lab.lab.fitting import Fitter
 from rfcx_lab.lab.frontier_answer import build_frontier_answer, choose_architectures, judge_cells
 from rfcx_lab.lab.outage import await_server
 from rfcx_lab.lab.outcome import Outcome, judge_architecture
-from rfcx_lab.lab.pages import write_sweep_page
+from rfcx_lab.lab.pages import train_alone, write_sweep_page
 from rfcx_lab.lab.predict import Measured, measure_rung
 from rfcx_lab.lab.search import Search
 from rfcx_lab.lab.space import Architecture
 from rfcx_lab.lab.sweep_plan import SweepPlan
 from rfcx_lab.lab.tracking_store import forgiving
-from rfcx_lab.lab.trials import noted_curves
+from rfcx_lab.lab.trials import failed_fits, noted_curves
 from rfcx_lab.lab.upkeep import write_circumstances
 from rfcx_lab.lab.view import StudyView
+from rfcx_lab.report.commands import next_of_sweep
 from rfcx_lab.report.files import write_frontier
 from rfcx_lab.verdict import Curves
 from rfcx_lab.verdict.record import SWEEP, LadderRecord
@@ -78,7 +79,8 @@ class Conclusion:
             test=measured.document if measured else None,
         )
         files = write_frontier(output, document, self._record(curves), self._plan.study.clips.rejected)
-        self._search.show(document, figures=[path for path in files if path.suffix == ".png"])
+        figures = [path for path in files if path.suffix == ".png"]
+        self._search.claims.do_alone(lambda: self._search.show(document, figures=figures))
         chosen = choice["recommended"]["values"]
         page = write_sweep_page(
             output,
@@ -94,6 +96,11 @@ class Conclusion:
         rungs = [
             asdict(judge_trial(self._plan, asked, some).summary) for asked, some in zip(finished, fitted, strict=True)
         ]
+        told = [hide_password(override) for override in command]
+        alone = (
+            None if chosen is None else train_alone(self._plan.rung(chosen), document["recommended"]["epochs"], told)
+        )
+        following = next_of_sweep(document, told, alone=alone) if told else None
         circumstances = write_circumstances(self._config, output)
         await_server(self._config.tracking.uri, patience=self._config.sweep.patience)
 
@@ -104,7 +111,7 @@ class Conclusion:
                 for spec in (spec for asked in finished for spec in self._kept(asked)):
                     self._fitter.show(spec)
                 shown = {**document, "rungs": rungs}
-                self._view.close(shown, files=[*files, *circumstances], model=measured, command=command)
+                self._view.close(shown, files=[*files, *circumstances], model=measured, following=following)
 
         self._search.claims.do_alone(show)
         return Swept(document, files)
@@ -144,8 +151,10 @@ class Conclusion:
         return [spec for spec in self._plan.specs(asked.rung, asked.repeats) if not self._fitter.missing([spec])]
 
     def _fitted(self, asked: Asked) -> list[Curves]:
-        """A told trial's curves: of its fits, or, where another driver has these, as it has noted them."""
-        own = [self._fitter.curves(spec) for spec in self._kept(asked)]
+        """A told trial's curves: of its fits, those that failed then too; or as another driver has noted them."""
+        fits = failed_fits(asked.trial)
+        fits |= {spec.split.repeat: self._fitter.curves(spec) for spec in self._kept(asked)}
+        own = [fits[repeat] for repeat in sorted(fits)]
         if len(own) == len(asked.repeats):
             return own
         specs = {spec.split.repeat: spec for spec in self._plan.specs(asked.rung, asked.repeats)}

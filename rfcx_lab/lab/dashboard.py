@@ -10,10 +10,15 @@ from typing import Any
 import optuna
 
 from rfcx_lab.lab.artifacts import keep_artifact
+from rfcx_lab.lab.database import address, is_server
 from rfcx_lab.report.frontier_plot import frontier_plot
 
 CURVES = "curves.svg"  # of a trial
 _VALUE = "lowest validation loss (nats)"
+_OTHER_IMPORTANCE = (
+    "The graph *Hyperparameter Importance* says what the lowest validation loss depends on, and not, as the answer "
+    "does, how far a model overfits: the two may differ."
+)
 _FRONTIER = "frontier"  # its graph, which a later run replaces
 
 
@@ -51,7 +56,8 @@ def show_frontier(
     for figure in figures:
         identity = keep_artifact(study, figure.name, figure.read_bytes(), folder=folder)
         pictures.append(f"![{figure.stem}]({get_artifact_path(study, identity)})")  # no page lists a study's artifacts
-    note = "\n\n".join([str(document["answer"]), *pictures])
+    apart = [_OTHER_IMPORTANCE] if len(document.get("importance", {})) > 1 else []
+    note = "\n\n".join([str(document["answer"]), *apart, *pictures])
     if get_note(study) != note:
         save_note(study, note)
     save_plotly_graph_object(study, frontier_plot(document), graph_object_id=_FRONTIER)
@@ -67,7 +73,7 @@ def make_app(storage: str, folder: Path) -> Callable[..., Any]:
     from optuna_dashboard import wsgi
     from optuna_dashboard._storage_url import get_storage
 
-    opened = get_storage(storage)
+    opened = get_storage(address(storage) if is_server(storage) else storage)
     opened.get_all_studies()
     app: Callable[..., Any] = wsgi(opened, artifact_store=FileSystemArtifactStore(folder))
     return app

@@ -10,6 +10,7 @@ from typing import Any
 
 from rfcx_lab.config import Config
 from rfcx_lab.data.clips import Clips
+from rfcx_lab.errors import hide_password
 from rfcx_lab.files import full_disk_said
 from rfcx_lab.lab.answer import build_answer
 from rfcx_lab.lab.checks import plan_of
@@ -26,6 +27,7 @@ from rfcx_lab.lab.upkeep import alone_on, clear_leftovers, write_circumstances
 from rfcx_lab.lab.view import StudyView
 from rfcx_lab.lab.work import FitFunction, warm_up
 from rfcx_lab.model.fit import fit_rung
+from rfcx_lab.report.commands import next_command
 from rfcx_lab.report.files import write_report
 from rfcx_lab.verdict import LadderVerdict
 from rfcx_lab.verdict.record import LadderRecord
@@ -102,7 +104,11 @@ def _climb(
     with forgiving():
         for spec in study.fits:
             fitter.show(spec)
+        told = [hide_password(override) for override in command or ()]
         view.close(
-            document, files=[*written, *write_circumstances(config, output)], model=measured, command=command or ()
+            document,
+            files=[*written, *write_circumstances(config, output)],
+            model=measured,
+            following=next_command(document, told) if told else None,
         )
     return Climb(climbed.verdict, document, record, study.fits, study.clips, written)

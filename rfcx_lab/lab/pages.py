@@ -23,6 +23,7 @@ from rfcx_lab.lab.study import Study
 from rfcx_lab.report.data_page import data_page
 from rfcx_lab.report.exhibit import Exhibit
 from rfcx_lab.report.ladder_page import ladder_page
+from rfcx_lab.report.page import EMBEDDED
 from rfcx_lab.report.scores import score_species, worst_mistakes
 from rfcx_lab.report.study_page import Circumstances, Evidence
 from rfcx_lab.report.sweep_page import sweep_page
@@ -70,7 +71,7 @@ def write_sweep_page(
         curves,
         circumstances=circumstances,
         evidence=None if measured is None else _gather(study, config, measured),
-        recommended=None if recommended is None else _train(recommended, epochs, circumstances.command),
+        recommended=None if recommended is None else train_alone(recommended, epochs, circumstances.command),
     )
     return _write(output, page)
 
@@ -87,10 +88,11 @@ def _circumstances(config: Config, command: Sequence[str]) -> Circumstances:
         config=hide_password(OmegaConf.to_yaml(OmegaConf.structured(config))),
         command=[hide_password(override) for override in command],
         sample_rate=config.features.sample_rate,
+        source=getattr(config.data, "root", EMBEDDED),
     )
 
 
-def _train(rung: RungConfig, epochs: int, command: Sequence[str]) -> list[str]:
+def train_alone(rung: RungConfig, epochs: int, command: Sequence[str]) -> list[str]:
     """Overrides that train one architecture of a sweep alone, as a ladder of one rung."""
     parts = ", ".join(f"{key}: {_spell(value)}" for key, value in signature(rung).items())
     own = {

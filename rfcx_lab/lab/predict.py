@@ -24,7 +24,7 @@ class Measured:
     """A rung's fits, each at the epoch that was kept, on the test part."""
 
     document: dict[str, Any]  # `test` in verdict.json
-    model: Path  # to hand on: that of the repeat with the lowest validation loss
+    model: Path  # to hand on: that of the repeat with the lowest validation loss at the epoch that was kept
     fit: FitSpec  # whose model it is
     rows: NDArray[np.int64]  # [N], positions in the table of clips
     probabilities: NDArray[np.float32]  # [fits, N, classes]
@@ -45,7 +45,7 @@ def measure_rung(engine: Engine, study: Study, rung: str | None, config: Config)
     results = [measured for spec in specs if (measured := store.held_out(spec)) is not None]
     if not results or rung is None:
         return None
-    best = min(specs, key=lambda spec: _lowest_loss(store, spec))
+    best = min(specs, key=lambda spec: _kept_loss(store, spec))
     described = describe_test(
         results,
         rung=rung,
@@ -58,5 +58,8 @@ def measure_rung(engine: Engine, study: Study, rung: str | None, config: Config)
     return Measured(described, store.best_model(best.key), best, best.split.test, probabilities)
 
 
-def _lowest_loss(store: FitStore, spec: FitSpec) -> float:
-    return min(store.read_curves(spec).val_loss)
+def _kept_loss(store: FitStore, spec: FitSpec) -> float:
+    """The validation loss of the weights that were kept, which need not be the curve's lowest."""
+    epoch = store.best_epoch(spec.key)
+    assert epoch is not None, spec.key  # it has a model
+    return store.read_curves(spec).val_loss[epoch - 1]

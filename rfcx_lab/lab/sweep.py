@@ -22,6 +22,7 @@ from rfcx_lab.lab.search import Search
 from rfcx_lab.lab.sweep_plan import SweepPlan, plan_sweep
 from rfcx_lab.lab.tracking_store import forgiving
 from rfcx_lab.lab.trial_store import SHARED, check_storage, held, open_study
+from rfcx_lab.lab.trials import FAILED_FITS
 from rfcx_lab.lab.upkeep import alone_on, clear_leftovers
 from rfcx_lab.lab.view import StudyView
 from rfcx_lab.lab.work import FitFunction, warm_up
@@ -116,6 +117,8 @@ class Sweep:
         run, link = self._place(asked)
         if run is not None:
             notes["mlflow_run"] = run
+        if failed := {str(each.repeat): each.failure for each in curves if not each.epochs}:
+            notes[FAILED_FITS] = failed
         rise, trained = "rise", ""
         if any(each.settled for each in curves):
             budget = self._config.training.epochs * len(curves)

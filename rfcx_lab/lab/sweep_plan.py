@@ -103,8 +103,8 @@ def plan_sweep(config: Config, *, mapper: Mapper = map) -> SweepPlan:
 
 
 def settled_rule(config: Config) -> SettledRule | None:
-    """When a fit of the sweep may end before its budget; None: never."""
-    if not config.sweep.end_settled:
+    """When a fit of the sweep may end before its budget; None: never, as where its last epoch is what is kept."""
+    if not config.sweep.end_settled or config.training.keep == "last":
         return None
     return SettledRule(margin=config.ladder.margin, config=config.sweep.settled, onset=config.onset)
 
@@ -116,7 +116,7 @@ def identify(config: Config, study: Study) -> dict[str, Any]:
             "space": {name: list(axis_values(getattr(config.sweep.space, name), name)) for name in AXES},
             "along": config.sweep.along,
             "repeats": config.sweep.repeats,
-            **({"settled": asdict(config.sweep.settled)} if config.sweep.end_settled else {}),
+            **({} if settled_rule(config) is None else {"settled": asdict(config.sweep.settled)}),
         },
         "data": {"fingerprint": study.clips.fingerprint, "rows": len(study.clips.table)},
         "window": _stated(config.window),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ _STALE = 5  # seconds after which a killed driver's lock on the journal is taken
 _OPENING = 60.0  # seconds to wait for another driver that is making the tables
 _LONGEST = 60  # characters of a value that differs
 _MOST_NAMED = 3
+_SETTLED = "sweep.settled."  # when its fits end
 
 
 def check_storage(storage: str) -> None:
@@ -153,9 +154,25 @@ def _compare(
     named = [f"{key} is {_cut(old.get(key))} there and {_cut(here.get(key))} here" for key in keys[:_MOST_NAMED]]
     more = f", and {len(keys) - _MOST_NAMED} more differ" if len(keys) > _MOST_NAMED else ""
     raise LabError(
-        f"{where} of another kind ({'; '.join(named)}{more}): their trials can't be compared; run this one under a "
-        f"name of its own, as name={free}."
+        f"{where} of another kind ({'; '.join(named)}{more}): their trials can't be compared; {_go_on(old, here, keys)}"
+        f"run this one under a name of its own, as name={free}."
     )
+
+
+def _go_on(there: Mapping[str, Any], here: Mapping[str, Any], keys: Sequence[str]) -> str:
+    """How the stored study would go on, where it is told apart by when its fits end alone; else nothing."""
+    if not all(key.startswith(_SETTLED) for key in keys):
+        return ""
+    if here.get("training.keep") == "last":  # such fits never end early
+        return ""
+    if not any(key.startswith(_SETTLED) for key in there):
+        return "to go on with it, set sweep.end_settled=false, which trains every fit to its budget as there; or "
+    if not any(key.startswith(_SETTLED) for key in here):
+        return (
+            "to go on with it, set sweep.end_settled=true, which ends a fit once its verdict is settled as there; or "
+        )
+    values = [f"{key}={json.dumps(there[key])}" for key in keys if key in there]
+    return f"to go on with it, set {' '.join(values)}; or "
 
 
 def _flat(node: Any, prefix: str = "") -> dict[str, Any]:

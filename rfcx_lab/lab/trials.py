@@ -22,6 +22,7 @@ from rfcx_lab.verdict.level_set import Observation
 DIRECTION = StudyDirection.MINIMIZE  # of a study
 CELL = "rfcx_lab:cell"  # system attribute: the architecture, known before any parameter is suggested
 _MARGINS, FAILURE, NOTHING_LEARNT = "margins", "failure", "nothing_learnt"  # user attributes
+FAILED_FITS = "failed_fits"  # user attribute: reasons by repeat, of fits that no store has a record of
 _CURVES = "rfcx_lab:curves"  # system attribute: of a study that has several drivers
 
 
@@ -92,6 +93,12 @@ def noted_curves(trial: optuna.Trial | FrozenTrial) -> list[Curves]:
     """What `note_curves` has kept of a trial that is told."""
     kept = trial.system_attrs.get(_CURVES, []) if isinstance(trial, FrozenTrial) else []
     return [Curves.from_dict(each) for each in kept]
+
+
+def failed_fits(trial: optuna.Trial | FrozenTrial) -> dict[int, Curves]:
+    """The fits, by repeat, that gave no result when the trial was told: a later run must count them, too."""
+    failed = trial.user_attrs.get(FAILED_FITS, {})
+    return {int(repeat): Curves((), (), (), (), int(repeat), reason) for repeat, reason in failed.items()}
 
 
 def give_back(study: optuna.Study, number: int) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rfcx_lab.config import Config, RfcxData
-from rfcx_lab.errors import hide_password
 from rfcx_lab.lab.fits import FitSpec
 from rfcx_lab.lab.study import Study
 from rfcx_lab.lab.tracking import NOTE, Tracker, artifact_address
@@ -23,7 +22,7 @@ from rfcx_lab.lab.view_summary import (
     study_params,
     study_tags,
 )
-from rfcx_lab.report.commands import next_command
+from rfcx_lab.report.commands import Next
 from rfcx_lab.report.fit_picture import draw_fit
 from rfcx_lab.report.notes import fit_note, model_note, narrow, rung_note, study_note
 from rfcx_lab.verdict import Curves, RungInfo, Verdict
@@ -105,11 +104,11 @@ class StudyView:
         )
 
     def close(
-        self, document: Mapping[str, Any], *, files: Sequence[Path], model: Measured | None, command: Sequence[str] = ()
+        self, document: Mapping[str, Any], *, files: Sequence[Path], model: Measured | None, following: Next | None
     ) -> None:
         """Put the verdict on the study and its rungs, keep `files` and the recommended `model`, end the runs.
 
-        `command` is the overrides that the study was called with: what to run next is said in their terms.
+        `following` is what to run next.
         """
         self.show_rungs(self._rungs)
         for rung in document["rungs"]:
@@ -120,7 +119,7 @@ class StudyView:
                 params=self._architecture(rung["name"]),
             )
         self._tracker.log_files(self.study_run, files)
-        note = self._describe(document, files, [hide_password(override) for override in command])
+        note = self._describe(document, files, following)
         tags = {**self._audit["tags"], **study_tags(document), NOTE: note}
         if model is not None:
             kept = document["test"]["model"]
@@ -152,7 +151,7 @@ class StudyView:
         status = "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED"
         self._tracker.abandon(status, keep=_STUDY if others else None)
 
-    def _describe(self, document: Mapping[str, Any], files: Sequence[Path], command: Sequence[str]) -> str:
+    def _describe(self, document: Mapping[str, Any], files: Sequence[Path], following: Next | None) -> str:
         """The study's description: the answer, what to run next, and its figure."""
         figure = next((path for path in files if path.suffix == ".svg"), None)
         report = next((path for path in files if path.suffix == ".html"), None)
@@ -162,7 +161,7 @@ class StudyView:
             document["answer"],
             figure=artifact_address(self.study_run, _FIGURE) if figure else None,
             report=artifact_address(self.study_run, report.name) if report else None,
-            following=next_command(document, command) if command and "begins_to_overfit" in document else None,
+            following=following,
         )
 
     def _architecture(self, rung: str) -> dict[str, Any]:
@@ -178,6 +177,7 @@ class StudyView:
         note = model_note(
             document["answer"],
             origin=f"{spec.rung.name} as trained in repeat {spec.split.repeat}",
+            kept=test["kept"],
             shape=example.shape[1:],
             axes="frames, coefficients" if spec.time_major else "coefficients, frames",
             classes=classes,

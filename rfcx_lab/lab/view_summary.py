@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -67,25 +68,35 @@ def architecture(rung: RungConfig) -> dict[str, Any]:
 
 
 def study_metrics(document: Mapping[str, Any]) -> Metrics:
-    """Where overfitting begins, and what the recommended rung comes to; of a sweep, the latter alone."""
+    """Where overfitting begins, and what is recommended comes to; of a sweep, the latter alone."""
     recommended = document.get("recommended") or {}
     metrics: Metrics = {"best_epoch": recommended.get("epochs")}
     if "begins_to_overfit" in document:
         answer = document["begins_to_overfit"]["trained_to_the_end"]
         metrics["onset_epoch"] = None if answer["epoch"] is None else answer["epoch"][0]
-    chosen = next((rung for rung in document["rungs"] if rung["name"] == recommended.get("rung")), None)
-    if chosen is not None:
-        metrics |= {key: value for key, value in rung_metrics(chosen).items() if key in ("loss/val_best", "rise")}
+        chosen = next((rung for rung in document["rungs"] if rung["name"] == recommended.get("rung")), None)
+        if chosen is not None:
+            metrics |= {key: value for key, value in rung_metrics(chosen).items() if key in ("loss/val_best", "rise")}
+    elif recommended.get("architecture") is not None:
+        metrics |= {"loss/val_best": recommended["val_loss_best"][0], "rise": _rise(document, recommended["values"])}
     test = document.get("test")
     if test is not None:
         metrics |= {"test/loss": test["loss"][0], "test/accuracy": test["accuracy"][0]}
     return metrics
 
 
+def _rise(document: Mapping[str, Any], values: Mapping[str, Any]) -> float | None:
+    """The mean rise of an architecture of a `frontier.json`, over the fits of all its trials."""
+    margins = [m for trial in document["trials"] if trial["values"] == values for m in trial["margins"] or ()]
+    return round((1 + document["margin"]) * math.exp(float(np.mean(margins))) - 1, _DIGITS) if margins else None
+
+
 def study_tags(document: Mapping[str, Any]) -> dict[str, Any]:
     """Whether there is an answer, and the rung to use."""
     if "begins_to_overfit" not in document:
-        return {"status": "established" if document["established"] else "not established"}
+        status = {"status": "established" if document["established"] else "not established"}
+        chosen = document["recommended"]["architecture"]
+        return status if chosen is None else status | {"recommended": chosen}
     answer = document["begins_to_overfit"]["trained_to_the_end"]
     tags = {"status": "established" if answer["established"] else "not established", "bound": answer["bound"]}
     named = {"rung": answer["rung"], "recommended": document["recommended"]["rung"]}

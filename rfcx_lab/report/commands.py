@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rfcx_lab.verdict.frontier_sentence import more_trials
+
 _ENOUGH_REPEATS = 6  # the fewest of which a paired test can reach p < .05 two-sided
 
 
@@ -36,6 +38,14 @@ def recommended_command(document: Mapping[str, Any], command: Sequence[str]) -> 
 
 def next_command(document: Mapping[str, Any], command: Sequence[str]) -> Next | None:
     """More repeats where the point is not established and they would settle it, else the recommended rung, if any."""
+    settling = settling_command(document, command)
+    if settling is not None or document["recommended"]["rung"] is None:
+        return settling
+    return Next("Train the recommended rung alone", recommended_command(document, command))
+
+
+def settling_command(document: Mapping[str, Any], command: Sequence[str]) -> Next | None:
+    """More repeats, where they would establish a point that is not."""
     answer = document["begins_to_overfit"]["trained_to_the_end"]
     repeats = max(rung["repeats"] for rung in document["rungs"])
     more = answer["repeats_wanted"] or (_ENOUGH_REPEATS if repeats < _ENOUGH_REPEATS else None)
@@ -44,9 +54,21 @@ def next_command(document: Mapping[str, Any], command: Sequence[str]) -> Next | 
             f"Settle it with {more} repeats; what is trained is not trained again",
             _with(command, {"ladder.repeats": str(more)}),
         )
-    if document["recommended"]["rung"] is None:
-        return None
-    return Next("Train the recommended rung alone", recommended_command(document, command))
+    return None
+
+
+def next_of_sweep(document: Mapping[str, Any], command: Sequence[str], *, alone: Sequence[str] | None) -> Next | None:
+    """More trials where the frontier is not established, else the recommended architecture, if any.
+
+    `document` is a `frontier.json`, `alone` the overrides that train what it recommends.
+    """
+    if not document["established"]:
+        more = more_trials(document)
+        return Next(
+            f"Settle it with up to {more['sweep.n_trials']} trials; what is trained is not trained again",
+            _with(command, more),
+        )
+    return None if alone is None else Next("Train the recommended architecture alone", spell(alone))
 
 
 def _with(command: Sequence[str], own: Mapping[str, str]) -> str:

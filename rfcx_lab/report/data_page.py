@@ -14,7 +14,7 @@ from rfcx_lab import __version__
 from rfcx_lab.config import Config
 from rfcx_lab.errors import hide_password
 from rfcx_lab.report.exhibit import Exhibit, Tick, round_values
-from rfcx_lab.report.page import render
+from rfcx_lab.report.page import EMBEDDED, render
 
 _SIDES = ("training", "validation", "test")
 
@@ -64,7 +64,7 @@ def data_page(
     return render(
         "data.html",
         name=config.name,
-        root=getattr(config.data, "root", "the embedded soundscape"),
+        root=getattr(config.data, "root", EMBEDDED),
         calls=len(table),
         recordings=table["recording_id"].nunique(),
         hours=sum(length for length, _ in recordings) / 3600,

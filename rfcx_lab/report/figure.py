@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rfcx_lab.report.headline import Headline
+from rfcx_lab.report.mean_curve import mean_over_repeats
 from rfcx_lab.verdict import Curves
 
 if TYPE_CHECKING:
@@ -115,7 +114,7 @@ def _draw_rung(panel: Axes, fits: Sequence[Curves], rung: Mapping[str, Any], *, 
         label = {"train_loss": "training", "val_loss": "validation"}[name]
         for values in series:
             panel.plot(range(1, len(values) + 1), values, style, color=colour, lw=0.6, alpha=0.4)
-        mean = _mean_over_repeats(series)
+        mean = mean_over_repeats(fits, name)
         panel.plot(
             range(1, len(mean) + 1), mean, style, color=colour, lw=2.2, label=f"{label} (thick: mean of repeats)"
         )
@@ -196,12 +195,6 @@ def _limit_losses(panel: Axes, curves: Mapping[str, Sequence[Curves]], *, chance
     values = [v for fits in curves.values() for fit in fits for v in (*fit.val_loss, *fit.train_loss)]
     finite = np.array([v for v in values if math.isfinite(v)])
     if finite.size:
-        means = [_mean_over_repeats([f.val_loss for f in fits if f.epochs]) for fits in curves.values()]
+        means = [mean_over_repeats(fits, "val_loss") for fits in curves.values()]
         highest = max([float(mean.max()) for mean in means if mean.size], default=0.0)
         panel.set_ylim(0, max(chance * 1.1, float(np.quantile(finite, 0.995)) * 1.05, highest * 1.05))
-
-
-def _mean_over_repeats(series: Sequence[Sequence[float]]) -> NDArray[np.float64]:
-    table = np.array(list(zip_longest(*series, fillvalue=math.nan)), dtype=float)
-    known = np.isfinite(table).any(axis=1) if table.size else np.array([], dtype=bool)
-    return np.nanmean(table[known], axis=1) if known.any() else np.array([])

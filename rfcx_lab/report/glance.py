@@ -80,17 +80,25 @@ def headline(document: Mapping[str, Any]) -> str:
     opening = "Overfitting begins" if answer["established"] else "Where overfitting begins is not established"
     if answer["rung"] is None:
         return opening
-    place = _BOUNDS[answer["bound"]].format(rung=answer["rung"])
+    place = _place(answer, document)
     epoch = "" if answer["epoch"] is None else f", from about epoch {answer['epoch'][0]:g} on"
     return f"{opening}{' ' if answer['established'] else ': '}{place}{epoch}"
 
 
-def place_in_words(answer: Mapping[str, Any]) -> str:
-    """Where one of the two answers lies, and from which epoch on."""
+def place_in_words(answer: Mapping[str, Any], document: Mapping[str, Any]) -> str:
+    """Where one of the two answers of a verdict lies, and from which epoch on."""
     if answer["rung"] is None:
         return "not established"
-    place = _BOUNDS[answer["bound"]].format(rung=answer["rung"])
+    place = _place(answer, document)
     return place if answer["epoch"] is None else f"{place}, from epoch {interval(answer['epoch'])} on"
+
+
+def _place(answer: Mapping[str, Any], document: Mapping[str, Any]) -> str:
+    """The rung, or the two between which it lies: an open stretch that ends above the lowest rung has a lower end."""
+    low, high = answer.get("between") or (None, None)
+    if not answer["established"] and high is not None and low != document["rungs"][0]["name"]:
+        return f"between {low} and {high}"
+    return _BOUNDS[answer["bound"]].format(rung=answer["rung"])
 
 
 def look_at_ladder(curves: Mapping[str, Sequence[Curves]], document: Mapping[str, Any]) -> Glance:

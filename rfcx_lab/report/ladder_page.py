@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rfcx_lab.report.commands import recommended_command
+from rfcx_lab.report.commands import recommended_command, settling_command
 from rfcx_lab.report.glance import headline, look_at_ladder, place_in_words
 from rfcx_lab.report.study_page import Chart, Circumstances, Evidence, render_study
 from rfcx_lab.verdict import Curves
@@ -44,4 +44,5 @@ def ladder_page(
         left_out=sum(rung["left_out"] for rung in document["rungs"]),
         glance=look_at_ladder(curves, document),
         recommended_command=recommended_command(document, circumstances.command),
+        settling=settling_command(document, circumstances.command),
     )

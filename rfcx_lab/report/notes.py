@@ -59,12 +59,13 @@ def fit_note(verdict: Verdict, *, failure: str | None, figure: str) -> str:
     return f"{escape(failure or verdict.reason)}\n\n![Losses and accuracies]({figure})"
 
 
-def model_note(answer: str, *, origin: str, shape: Sequence[int], axes: str, classes: Sequence[str]) -> str:
-    """What a model is, and what it takes and gives."""
+def model_note(answer: str, *, origin: str, kept: str, shape: Sequence[int], axes: str, classes: Sequence[str]) -> str:
+    """What a model is, and what it takes and gives; `kept` is `training.keep`."""
+    when = "after its last epoch" if kept == "last" else "at its lowest validation loss"
     listed = ", ".join(escape(name) for name in classes[:_CLASSES])
     more = f" and {len(classes) - _CLASSES} more" if len(classes) > _CLASSES else ""
     return (
-        f"{escape(_shorten(answer))}\n\nThis is {escape(origin)}, at its lowest validation loss.\n\n"
+        f"{escape(_shorten(answer))}\n\nThis is {escape(origin)}, {when}.\n\n"
         f"**In:** raw features `[windows, {', '.join(map(str, shape))}]` ({axes}), float32, as `input_example` has "
         f"them; normalisation is the model's first layer. **Out:** probabilities of {len(classes)} classes: "
         f"{listed}{more}."

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 DASH = "–"
+EMBEDDED = "the embedded soundscape"  # what data that have no folder of their own are called
 
 
 def render(template: str, **context: Any) -> str:

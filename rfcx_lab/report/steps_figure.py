@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rfcx_lab.report.figure import BEST, TRAINING, VALIDATION
+from rfcx_lab.report.mean_curve import mean_over_repeats
 from rfcx_lab.verdict import Curves
 
 if TYPE_CHECKING:
@@ -97,10 +98,8 @@ def _draw_curves(panel: Axes, fits: Sequence[Curves], *, chance: float) -> None:
         series = [getattr(fit, name) for fit in fits if fit.epochs]
         for values in series:
             panel.plot(range(1, len(values) + 1), values, style, color=colour, lw=0.5, alpha=0.4)
-        whole = [values for values in series if len(values) == max(map(len, series))]
-        if whole:
-            mean = np.nanmean(np.array(whole), axis=0)
-            panel.plot(range(1, len(mean) + 1), mean, style, color=colour, lw=1.8)
+        mean = mean_over_repeats(fits, name)
+        panel.plot(range(1, len(mean) + 1), mean, style, color=colour, lw=1.8)
     panel.axhline(chance, color="0.45", lw=0.9, ls=":")
     panel.grid(alpha=0.25)
 

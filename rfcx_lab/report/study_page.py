@@ -9,6 +9,7 @@ from typing import Any
 
 from rfcx_lab.report.commands import spell
 from rfcx_lab.report.exhibit import Exhibit
+from rfcx_lab.report.mean_curve import counted
 from rfcx_lab.report.page import render
 from rfcx_lab.report.scores import Mistake, Scores, confusions
 from rfcx_lab.verdict import Curves
@@ -33,6 +34,7 @@ class Circumstances:
     config: str
     command: Sequence[str]
     sample_rate: int
+    source: str | None = None  # of the recordings, where it has a better name than its folder
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ def render_study(
         template,
         document=document,
         name=circumstances.name,
+        source_of_data=circumstances.source or document["data"]["root"],
         charts=charts,
         curves=_numbers(charts, document),
         names=[species["name"] for species in document["data"]["species"]],
@@ -85,6 +88,7 @@ def _numbers(charts: Sequence[Chart], document: Mapping[str, Any]) -> dict[str, 
                 "onset": chart.onset,
                 "loss": _series(chart.curves, "loss"),
                 "accuracy": _series(chart.curves, "accuracy"),
+                "counted": [fit in counted(chart.curves) for fit in chart.curves],
             }
             for chart in charts
         ],

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rfcx_lab.report import frontier_map
-from rfcx_lab.report.commands import spell
+from rfcx_lab.report.commands import next_of_sweep, spell
 from rfcx_lab.report.page import DASH
 from rfcx_lab.report.study_page import Chart, Circumstances, Evidence, render_study
 from rfcx_lab.verdict import Curves
@@ -22,6 +22,7 @@ _NOT_CROSSED = {
     NONE_OVERFITS: "beyond the largest",
     NOT_LEARNT: "nowhere: none has learnt",
 }
+_NOT_ESTABLISHED = "Where overfitting begins is not established"
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,7 @@ def sweep_page(
         nothing=any(cell.get("learnt") is False for cell in document["architectures"]),
         doubtful=sum(cell["in_doubt"] for cell in document["architectures"]),
         recommended_command=None if recommended is None else spell(recommended),
+        following=next_of_sweep(document, circumstances.command, alone=recommended),
     )
 
 
@@ -99,14 +101,14 @@ def headline(document: Document) -> str:
         return f"All {count} architectures overfit: the frontier lies below them"
     if status == NONE_OVERFITS:
         return f"None of the {count} architectures overfits: the frontier lies beyond them"
-    if status != FOUND:
-        return "Where overfitting begins is not established"
     along = name_axis(document["space"]["along"])
     places = [crossing for crossing in document["crossings"] if crossing["value"] is not None]
+    known = status == FOUND
     if not places:
-        return "The frontier beyond which models overfit is known"
+        return "The frontier beyond which models overfit is known" if known else _NOT_ESTABLISHED
     first, last = places[0], places[-1]
-    begin = f"Overfitting begins at {along} {first['value']:.2g}"
+    opening = "Overfitting begins" if known else f"{_NOT_ESTABLISHED}: as far as is known,"
+    begin = f"{opening} at {along} {first['value']:.2g}"
     if first is last:
         return begin + (f" with {name_column(first['column'])}" if first["column"] else "")
     return f"{begin} with {name_column(first['column'])}, at {last['value']:.2g} with {name_column(last['column'])}"

@@ -13,6 +13,7 @@ import numpy as np
 
 from rfcx_lab.report.exhibit import Tick, round_values
 from rfcx_lab.report.figure import TRAINING, VALIDATION
+from rfcx_lab.report.mean_curve import mean_over_repeats
 from rfcx_lab.report.page import render
 from rfcx_lab.verdict import Curves
 
@@ -40,8 +41,7 @@ def draw_trial(name: str, curves: Sequence[Curves], *, onset: float | None) -> s
     lines = []
     for part, colour in (("train_loss", TRAINING), ("val_loss", VALIDATION)):
         series = [getattr(fit, part) for fit in curves if fit.epochs]
-        whole = [each for each in series if len(each) == epochs]
-        means = [np.mean(whole, axis=0)] if len(whole) > 1 else []
+        means = [mean_over_repeats(curves, part)] if len(series) > 1 else []
         for values, is_mean in [*((each, len(series) == 1) for each in series), *((each, True) for each in means)]:
             lines.append(Line(_path(values, top=top, last=last), colour, part == "train_loss", is_mean))
     return render(

@@ -172,7 +172,10 @@ def _explain(status: str, asked: NDArray[np.bool_], doubtful: NDArray[np.bool_],
     elif status == NONE_OVERFITS:
         said = f"None of the {cells} cells overfits, {sure}: there is no frontier in this space; add larger models."
     elif status == OPEN:
-        said = f"The frontier is not established: {int(doubtful.sum())} of {cells} cells are still in doubt."
+        count = int(doubtful.sum())
+        said = (
+            f"The frontier is not established: {count} of {cells} cells {'is' if count == 1 else 'are'} still in doubt."
+        )
     else:
         said = f"The frontier is known: of {cells} cells only those beside it are in doubt."
     return said + apart

@@ -18,6 +18,7 @@ _WORDS = {  # one, several
     "lstm_dropout": ("LSTM dropout", "LSTM dropout"),
     "dense_dropout": ("dense dropout", "dense dropout"),
 }
+_ONCE_EACH = ("grid", "random")  # samplers that end with the last architecture: more trials need another one
 _MOST_PLACES = 5  # of a frontier, that a reader keeps in mind
 
 
@@ -42,6 +43,16 @@ def title_frontier(document: Mapping[str, Any]) -> str:
         return f"No frontier in this space: no architecture overfits, {epochs}"
     known = "" if status == FOUND else " (not established)"
     return f"Where models of these data begin to overfit, {epochs}{known}"
+
+
+def more_trials(document: Mapping[str, Any]) -> dict[str, str]:
+    """Overrides with which an open frontier is looked for further."""
+    cells = document["space"]["architectures"]
+    trials = len(document["trials"]) + max(4, (cells - _count_not_learnt(document)) // 4)
+    more = {"sweep.n_trials": str(trials)}
+    if document.get("search", {}).get("sampler") in _ONCE_EACH and trials > cells:
+        more["sweep.sampler"] = "frontier"
+    return more
 
 
 def name_axis(axis: str, value: float | None = None) -> str:
@@ -78,10 +89,11 @@ def _say_frontier(document: Mapping[str, Any]) -> str:
         return f"Models of these data, {epochs}, begin to overfit {places}. Each side is known to {sure}."
     doubtful = sum(each["in_doubt"] for each in document["architectures"])
     assert status == OPEN, status
+    asked = " ".join(f"{key}={value}" for key, value in more_trials(document).items())
     return (
         f"Where models of these data begin to overfit, {epochs}, is not established: {doubtful} of {cells} "
-        f"architectures are still in doubt. As far as is known, they do {places}. More trials would tell, as "
-        f"sweep.n_trials={len(document['trials']) + max(4, cells // 4)}."
+        f"architectures {'is' if doubtful == 1 else 'are'} still in doubt. As far as is known, they do {places}. More "
+        f"trials would tell, as {asked}."
     )
 
 
@@ -188,7 +200,9 @@ def _say_search(document: Mapping[str, Any]) -> str:
     failed = sum(trial["state"] == "failed" for trial in trials)
     trial = f"{len(trials)} trial{'s' if len(trials) > 1 else ''}"
     failure = f", {failed} of which failed" if failed else ""
-    return f"That took {trial}{failure}, of {seen} of the {document['space']['architectures']} architectures."
+    cells = document["space"]["architectures"]
+    which = f"All {cells}" if seen == cells else f"{seen} of the {cells}"
+    return f"{which} architectures {'was' if seen == 1 else 'were'} tried, in {trial}{failure}."
 
 
 def _say_choice(document: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ from rfcx_lab.lab.fits import FitStore
 from rfcx_lab.lab.ladder import climb_ladder
 from rfcx_lab.lab.predict import measure_rung
 from rfcx_lab.lab.study import prepare_study
-from rfcx_lab.model.fit import score
+from rfcx_lab.model.fit import Epoch, Fit, score
 from tests import fakes
 
 SIZE = ("training.epochs=12", "ladder.repeats=2", "split.test_fraction=0.3")
@@ -19,8 +19,7 @@ SIZE = ("training.epochs=12", "ladder.repeats=2", "split.test_fraction=0.3")
 
 @pytest.fixture
 def config(ready_config, tmp_path, monkeypatch):
-    monkeypatch.setattr(work, "load_model", lambda path: path.read_bytes())
-    monkeypatch.setattr(work, "predict", fakes.fake_predict)
+    fakes.predict_by_fakes(monkeypatch)
     config = ready_config(*SIZE)
     climb_ladder(config, tmp_path / "out", fit=fakes.fit_with_model)
     return config
@@ -44,3 +43,18 @@ def test_other_rungs_are_not_measured(config):
     rungs = {spec.rung.name for spec in study.fits if kept.held_out(spec) is not None}
     assert len(rungs) == 1
     assert measure_rung(InlineEngine(), study, None, config) is None
+
+
+@pytest.mark.parametrize("keep", ["best", "last"])
+def test_the_model_to_hand_on_is_the_best_by_the_epoch_that_was_kept(keep, toy_config, monkeypatch):
+    """Of two repeats the one has the lowest loss of its whole curve, the other that of the last epoch."""
+    fakes.predict_by_fakes(monkeypatch)
+    config = toy_config(*SIZE, f"training.keep={keep}")
+    study = prepare_study(config)
+    store, specs = FitStore(study.store), [spec for spec in study.fits if spec.rung == study.fits[0].rung]
+    for spec, losses in zip(specs, [(1.0, 0.2, 0.9), (1.0, 0.4, 0.5)], strict=True):
+        epochs = [Epoch(loss, loss, train_accuracy=0.5, val_accuracy=0.5) for loss in losses]
+        store.write(spec, Fit(epochs, best_epoch=3 if keep == "last" else 2, best_model=bytes(64)))
+    measured = measure_rung(InlineEngine(), study, specs[0].rung.name, config)
+    assert measured.fit.key == specs[keep == "last"].key
+    assert measured.document["model"]["epoch"] == (3 if keep == "last" else 2)

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from wsgiref.util import setup_testing_defaults
 
 import optuna
 import psutil
@@ -26,6 +27,7 @@ from optuna.trial import TrialState
 
 from rfcx_lab.lab import claims
 from rfcx_lab.lab.claims import Claims
+from rfcx_lab.lab.dashboard import make_app
 from rfcx_lab.lab.search import Search
 from rfcx_lab.lab.sweep_plan import plan_sweep
 from rfcx_lab.lab.trial_store import open_study
@@ -225,6 +227,14 @@ def test_a_database_that_stays_away_ends_the_sweep_with_a_sentence_and_the_same_
     assert trials_of(database(servers), "gone") == undisturbed
     assert_whole(servers, "gone")
     assert len(set(begun(diary))) == len(begun(diary)) == TRIALS * REPEATS
+
+
+def test_the_dashboard_opens_a_database_by_the_name_that_a_sweep_has_for_it(servers, tmp_path):
+    open_study(servers.postgres.url("lab"), name="watched", identity={})
+    environ = {"PATH_INFO": "/api/studies"}
+    setup_testing_defaults(environ)
+    [answer] = make_app(servers.postgres.url("lab"), tmp_path)(environ, lambda *told, **options: None)
+    assert "watched" in {study["study_name"] for study in json.loads(answer)["study_summaries"]}
 
 
 @pytest.mark.keras

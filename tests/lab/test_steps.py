@@ -10,7 +10,6 @@ import pytest
 
 from rfcx_lab.config import StepConfig
 from rfcx_lab.errors import LabError
-from rfcx_lab.lab import work
 from rfcx_lab.lab.contract import check_document
 from rfcx_lab.lab.steps import mend_pipeline, step_configs
 from rfcx_lab.lab.study import plan_study
@@ -66,8 +65,7 @@ def config(tmp_path_factory):
 @pytest.fixture(scope="module")
 def mended(config, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(work, "load_model", lambda path: path.read_bytes())
-        patch.setattr(work, "predict", fakes.fake_predict)
+        fakes.predict_by_fakes(patch)
         return mend_pipeline(config, tmp_path_factory.mktemp("out"), fit=fakes.fit_that_learns_once_scaled)
 
 

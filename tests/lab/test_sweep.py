@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import random
 import re
+import shlex
 import shutil
 import signal
 from collections import Counter
 from collections.abc import Callable
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -25,8 +27,10 @@ from optuna_dashboard import get_note
 from rfcx_lab.config import Config
 from rfcx_lab.errors import LabError
 from rfcx_lab.lab import work
+from rfcx_lab.lab.claims import Claims
 from rfcx_lab.lab.fits import FitStore
 from rfcx_lab.lab.ladder import climb_ladder
+from rfcx_lab.lab.search import Search
 from rfcx_lab.lab.sweep import Swept, run_sweep
 from rfcx_lab.lab.sweep_plan import plan_sweep
 from rfcx_lab.lab.tracking_store import ready_store
@@ -184,6 +188,58 @@ def test_a_rerun_adds_only_what_is_missing(make_config, tmp_path, diary):
     assert begun(diary) == 5 * REPEATS
 
 
+def test_a_fit_that_failed_stays_counted_in_a_rerun(make_config, tmp_path):
+    config = make_config("sweep.sampler=grid", "sweep.repeats=3")
+    seeds: list[int] = []
+
+    def fit(rung, **options):
+        seeds.append(options["seed"])
+        if options["seed"] == seeds[0] and len(rung.dense) == 3:
+            raise MemoryError("no room")
+        return fakes.fit_with_frontier(rung, **options)
+
+    first = sweep(config, tmp_path / "one", fit=fit).document
+    again = sweep(config, tmp_path / "two", fit=fit).document
+    assert again == first
+    failed = [cell["observed"] for cell in again["architectures"] if cell["values"]["dense_layers"] == 3]
+    assert [(seen["repeats"], seen["left_out"]) for seen in failed] == [(3, 1)] * 3
+
+
+def test_the_study_tells_in_mlflow_what_is_recommended_and_what_to_run_next(ground, tmp_path):
+    shutil.copytree(ground, tmp_path / "runs")
+    overrides = [*TOY, *SIZE, "engine=inline", f"runs_dir={tmp_path / 'runs'}", "sweep.sampler=grid"]
+    config = compose_config(*overrides)
+    document = run_sweep(config, tmp_path / "out", fit=fakes.fit_with_frontier, command=overrides).document
+    [study] = by_level(runs_of(config.tracking.uri), "study")
+    chosen = document["recommended"]
+    rises = [trial["rise"] for trial in document["trials"] if trial["values"] == chosen["values"]]
+    assert study.data.metrics["loss/val_best"] == pytest.approx(chosen["val_loss_best"][0])
+    assert [study.data.metrics["rise"]] == pytest.approx(rises, abs=1e-4)
+    assert study.data.tags["recommended"] == chosen["architecture"]
+    told = re.search(r"\*\*Next:\*\* .*?: `+ ?(.*?) ?`+$", study.data.tags["mlflow.note.content"], re.MULTILINE)
+    following = compose_config(*shlex.split(told[1])[3:])
+    if document["established"]:
+        assert (following.kind, following.training.epochs) == ("ladder", chosen["epochs"])
+    else:
+        assert following.sweep.n_trials > len(document["trials"])
+
+
+def test_the_study_is_shown_by_one_driver_at_a_time(make_config, tmp_path, monkeypatch):
+    inside: list[bool] = []
+    shown: list[bool] = []
+
+    @contextmanager
+    def alone(self):
+        inside.append(True)
+        yield
+        inside.pop()
+
+    monkeypatch.setattr(Claims, "alone", alone)
+    monkeypatch.setattr(Search, "show", lambda self, document, *, figures: shown.append(bool(inside)))
+    sweep(make_config("sweep.n_trials=2"), tmp_path / "out")
+    assert shown == [True]
+
+
 def test_an_architecture_that_comes_again_is_fitted_over_other_repeats(make_config, tmp_path, diary):
     space = ("sweep.space.lstm_width.values=[16,32]", "sweep.space.dense_layers.values=[0]")
     config = make_config(*space, "sweep.sampler=tpe", "sweep.n_trials=5")
@@ -207,6 +263,7 @@ def test_the_dashboard_finds_the_frontier_and_the_way_to_every_trial_s_fits(swep
     config, document = swept
     study = study_of(config.sweep.storage)
     assert get_note(study).startswith(document["answer"])
+    assert "*Hyperparameter Importance* says what the lowest validation loss depends on" in get_note(study)
     attributes = study._storage.get_study_system_attrs(study._study_id)
     pieces = sorted(key for key in attributes if key.startswith("dashboard:plot_data:frontier:"))
     plot = json.loads("".join(attributes[key] for key in sorted(pieces, key=lambda key: int(key.split(":")[-1]))))
@@ -237,8 +294,7 @@ def shallow(ground, tmp_path_factory) -> tuple[Config, dict]:
     shutil.copytree(ground, runs)
     config = compose_config(*TOY, *SIZE, "engine=inline", f"runs_dir={runs}", "sweep.sampler=grid")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(work, "load_model", lambda path: path.read_bytes())
-        patch.setattr(work, "predict", fakes.fake_predict)
+        fakes.predict_by_fakes(patch)
         return config, sweep(config, runs / "out", fit=fit_that_learns_shallow).document
 
 
@@ -323,6 +379,26 @@ def test_a_stored_study_of_another_kind_is_fatal(make_config, tmp_path, diary):
     assert begun(diary) == before
     other = make_config("sweep.n_trials=2", "sweep.space.lstm_width.values=[4,16,32]", "name=smoke-2")
     assert sweep(other, tmp_path / "two").document["trials"]
+
+
+def test_one_whose_fits_end_otherwise_can_be_gone_on_with(tmp_path):
+    def refuse(name: str, **identity) -> str:
+        with pytest.raises(LabError) as caught:
+            open_study(str(tmp_path / "study.log"), name=name, identity=identity)
+        return str(caught.value)
+
+    whole, early = {"repeats": 3}, {"repeats": 3, "settled": {"after": 3, "clearance": 0.1}}
+    for name, sweep in (("whole", whole), ("early", early)):
+        open_study(str(tmp_path / "study.log"), name=name, identity={"sweep": sweep})
+    told = refuse("whole", sweep=early)
+    assert "to go on with it, set sweep.end_settled=false, which" in told
+    assert "or run this one under a name of its own, as name=whole-2." in told
+    assert "to go on with it, set sweep.end_settled=true, which" in refuse("early", sweep=whole)
+    later = refuse("early", sweep={**early, "settled": {"after": 6, "clearance": 0.1}})
+    assert "to go on with it, set sweep.settled.after=3; or run" in later
+    never_early = {"sweep": whole, "training": {"keep": "last"}}
+    for other in (refuse("whole", sweep={**early, "repeats": 4}), refuse("early", **never_early)):
+        assert "to go on" not in other and "as name=" in other
 
 
 def test_a_study_that_no_sweep_has_made_is_fatal(config, tmp_path):
@@ -457,6 +533,13 @@ def test_fits_that_are_settled_end_early_and_change_no_side(make_config, tmp_pat
     before = Counter(trained)
     assert sweep(config, tmp_path / "again", fit=fit).document == early
     assert trained == before
+
+
+def test_no_fit_ends_early_of_which_the_last_epoch_is_kept(make_config, tmp_path, counted):
+    trained, fit = counted
+    document = sweep(make_config(*LONG, "sweep.end_settled=true", "training.keep=last"), tmp_path / "out", fit=fit)
+    assert set(trained.values()) == {30}
+    assert document.document["search"]["epochs"]["ended_early"] == 0
 
 
 def test_a_ladder_takes_nothing_that_ended_early_and_a_sweep_takes_what_is_whole(make_config, tmp_path, counted):

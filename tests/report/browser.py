@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Locator, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 WIDTHS = (1280, 390)
@@ -41,17 +41,30 @@ def open_browser() -> Iterator[Browser]:
 
 
 @contextmanager
-def open_tab(browser: Browser, path: Path, *, width: int = 1280, theme: str = "light") -> Iterator[Tab]:
-    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme)
+def blank_tab(
+    browser: Browser,
+    *,
+    size: tuple[int, int] = (1280, 900),
+    theme: str = "light",
+    minds: Callable[[ConsoleMessage], bool] = lambda message: True,
+) -> Iterator[Tab]:
+    """A page that leads nowhere yet; of its console it keeps the messages that it `minds`."""
+    context = browser.new_context(viewport={"width": size[0], "height": size[1]}, color_scheme=theme)
     tab = Tab(context.new_page())
-    tab.page.on("console", lambda message: tab.said.append(message.text))
+    tab.page.on("console", lambda message: tab.said.append(message.text) if minds(message) else None)
     tab.page.on("pageerror", lambda error: tab.said.append(str(error)))
     tab.page.on("request", lambda request: tab.asked.append(request.url))
-    tab.page.goto(path.as_uri())
     try:
         yield tab
     finally:
         context.close()
+
+
+@contextmanager
+def open_tab(browser: Browser, path: Path, *, width: int = 1280, theme: str = "light") -> Iterator[Tab]:
+    with blank_tab(browser, size=(width, 900), theme=theme) as tab:
+        tab.page.goto(path.as_uri())
+        yield tab
 
 
 def colours(place: Locator, folder: Path) -> int:

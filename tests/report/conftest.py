@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from playwright.sync_api import Browser
 
-from rfcx_lab.lab import work
 from rfcx_lab.lab.command import run
 from rfcx_lab.lab.ladder import climb_ladder
 from rfcx_lab.lab.study import prepare_study
 from rfcx_lab.lab.sweep import run_sweep
 from tests import fakes
 from tests.conftest import compose_config
+from tests.report.browser import open_browser
 from tests.report.studies import OVERRIDES, SIZE, SPECIES, SWEEP, TOY
 
 
@@ -32,13 +34,20 @@ def root(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def study(root, tmp_path_factory) -> Path:
     """The folder of a finished ladder."""
-    folder = tmp_path_factory.mktemp("study")
-    overrides = [*OVERRIDES, f"data.root={root}"]
+    return finish(climb_ladder, [*OVERRIDES, f"data.root={root}"], tmp_path_factory, fit=fakes.fit_with_model)
+
+
+@pytest.fixture(scope="session")
+def swept(root, tmp_path_factory) -> Path:
+    """The folder of a finished sweep, some of whose fits run out of memory; its `runs_dir` is `runs` beside it."""
+    return finish(run_sweep, [*SWEEP, f"data.root={root}"], tmp_path_factory, fit=fakes.fit_with_frontier)
+
+
+def finish(run_study: Callable, overrides: list[str], tmp_path_factory, *, fit: Callable) -> Path:
+    folder = tmp_path_factory.mktemp(run_study.__name__)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(work, "load_model", lambda path: path.read_bytes())
-        patch.setattr(work, "predict", fakes.fake_predict)
-        config = compose_config(*overrides, f"runs_dir={folder / 'runs'}")
-        climb_ladder(config, folder / "out", fit=fakes.fit_with_model, command=overrides)
+        fakes.predict_by_fakes(patch)
+        run_study(compose_config(*overrides, f"runs_dir={folder / 'runs'}"), folder / "out", fit=fit, command=overrides)
     return folder / "out"
 
 
@@ -50,14 +59,8 @@ def looked(root, study) -> Path:
     return study.parent / "look"
 
 
-@pytest.fixture(scope="session")
-def swept(root, tmp_path_factory) -> Path:
-    """The folder of a finished sweep, some of whose fits run out of memory; its `runs_dir` is `runs` beside it."""
-    folder = tmp_path_factory.mktemp("sweep")
-    overrides = [*SWEEP, f"data.root={root}"]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(work, "load_model", lambda path: path.read_bytes())
-        patch.setattr(work, "predict", fakes.fake_predict)
-        config = compose_config(*overrides, f"runs_dir={folder / 'runs'}")
-        run_sweep(config, folder / "out", fit=fakes.fit_with_frontier, command=overrides)
-    return folder / "out"
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Of one module: while it is open, no other event loop runs in this process."""
+    with open_browser() as browser:
+        yield browser

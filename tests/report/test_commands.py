@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from rfcx_lab.report.commands import next_command, recommended_command
+from rfcx_lab.report.commands import next_command, next_of_sweep, recommended_command
 
 COMMAND = ["+experiment=ladder", "ladder.repeats=3", "training.epochs=50"]
 
@@ -47,3 +47,34 @@ def test_a_remedy_is_trained_beside_what_it_is_compared_with():
         remedies=[{"name": "+ head dropout", "against": "+ Dense 48"}],
     )
     assert "'ladder.only=[+ head dropout,+ Dense 48]' training.epochs=5" in recommended_command(remedy, COMMAND)
+
+
+SWEEP = ["+experiment=sweep", "sweep.n_trials=6"]
+
+
+def frontier(*, established: bool, trials: int = 6, sampler: str = "frontier") -> dict:
+    return {
+        "established": established,
+        "space": {"architectures": 24},
+        "architectures": [{}] * 24,
+        "trials": [{}] * trials,
+        "search": {"sampler": sampler},
+    }
+
+
+def test_an_open_frontier_leads_to_more_trials():
+    found = next_of_sweep(frontier(established=False), SWEEP, alone=["kind=ladder"])
+    assert found.command == "python -m rfcx_lab +experiment=sweep sweep.n_trials=12"
+    assert "12 trials" in found.purpose
+
+
+@pytest.mark.parametrize("sampler", ["grid", "random"])
+def test_a_sampler_that_has_seen_all_there_is_hands_over_to_one_that_looks_again(sampler):
+    found = next_of_sweep(frontier(established=False, trials=24, sampler=sampler), SWEEP, alone=None)
+    assert found.command == "python -m rfcx_lab +experiment=sweep sweep.n_trials=30 sweep.sampler=frontier"
+
+
+def test_a_known_frontier_leads_to_what_is_recommended():
+    found = next_of_sweep(frontier(established=True), SWEEP, alone=["kind=ladder", "training.epochs=9"])
+    assert found.command == "python -m rfcx_lab kind=ladder training.epochs=9"
+    assert next_of_sweep(frontier(established=True), SWEEP, alone=None) is None

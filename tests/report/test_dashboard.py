@@ -13,12 +13,12 @@ import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna_dashboard import get_note
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 
 from rfcx_lab.lab.sweep import run_sweep
 from tests import fakes
 from tests.conftest import ROOT, compose_config
-from tests.report.browser import Tab, colours, open_browser
+from tests.report.browser import Tab, blank_tab, colours
 from tests.report.studies import SWEEP
 
 MLFLOW = "http://127.0.0.1:5999"  # where the MLflow UI is today; nobody need answer there
@@ -53,21 +53,10 @@ def address(swept) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with open_browser() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
 def tab(browser, address) -> Iterator[Tab]:
-    context = browser.new_context(viewport={"width": 1280, "height": 1000})
-    context.set_default_timeout(120_000)
-    tab = Tab(context.new_page())
-    tab.page.on("console", lambda message: tab.said.append(message.text) if message.type == "error" else None)
-    tab.page.on("pageerror", lambda error: tab.said.append(str(error)))
-    tab.page.on("request", lambda request: tab.asked.append(request.url))
-    yield tab
-    context.close()
+    with blank_tab(browser, size=(1280, 1000), minds=lambda message: message.type == "error") as tab:
+        tab.page.set_default_timeout(120_000)
+        yield tab
 
 
 def open_page(tab: Tab, address: str, place: str, *, waiting_for: str) -> Page:

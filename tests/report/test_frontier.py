@@ -183,7 +183,7 @@ def test_one_axis_alone_is_drawn_too():
     ("status", "words"),
     [
         ("found", ["begin to overfit with no dense layers at an LSTM width of about 32 (between 16 and 64)", "95 %"]),
-        ("open", ["is not established", "1 of 6 architectures are still in doubt", "sweep.n_trials="]),
+        ("open", ["is not established", "1 of 6 architectures is still in doubt", "sweep.n_trials="]),
         ("all_overfit", ["no frontier in this space", "all 6 architectures overfit", "Smaller models"]),
         ("none_overfits", ["no frontier in this space", "none of the 6 architectures overfits", "Larger models"]),
     ],

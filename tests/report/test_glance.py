@@ -7,7 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from rfcx_lab.report.glance import Glance, look_at_ladder
+from rfcx_lab.report.glance import Glance, headline, look_at_ladder, place_in_words
+from rfcx_lab.report.ladder_page import ladder_page
+from rfcx_lab.report.study_page import Circumstances
 from rfcx_lab.verdict.record import read_record
 from tests.conftest import ROOT
 
@@ -76,3 +78,22 @@ def test_an_end_that_is_not_known_reaches_the_edge():
     glance, _, _ = look("ladder-soundscape", rungs=open_ended)
     assert glance.rows[0].rise.band is None
     assert glance.rows[1].rise.band[1] == 1
+
+
+def test_an_open_answer_is_named_by_the_rungs_between_which_it_lies():
+    _, document, _ = look("ladder-esc50")
+    assert headline(document) == (
+        "Where overfitting begins is not established: between LSTM 32 and LSTM 128, from about epoch 11 on"
+    )
+    end, best = (document["begins_to_overfit"][key] for key in ("trained_to_the_end", "at_best_checkpoint"))
+    assert place_in_words(best, document) == "between + Dense 128 and + Dense 48, from epoch 5 (3 to 8) on"
+    lowest = {**end, "between": [document["rungs"][0]["name"], "LSTM 128"]}
+    assert place_in_words(lowest, document) == "at rung LSTM 128 or at one below, from epoch 11 on"
+
+
+def test_a_remedy_is_said_to_help_only_where_its_adjusted_p_says_so():
+    _, document, curves = look("ladder-esc50")
+    page = ladder_page(document, curves, circumstances=Circumstances("x", "", (), 22050), evidence=None)
+    head, lstm = (" ".join(part.split()) for part in page.split("What dropout bought")[1].split("</p>")[:2])
+    assert "p = 0.078" in head and head.endswith("training on is not shown to lose less.")
+    assert "p = 0.019" in lstm and lstm.endswith("less is lost by training on.")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -13,19 +15,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
-from rfcx_lab.lab import work
 from rfcx_lab.lab.ladder import climb_ladder
 from rfcx_lab.lab.tracking_tables import PAGES
 from rfcx_lab.report.notes import WIDEST
 from tests import fakes
 from tests.conftest import TOY, compose_config
 from tests.lab.outcome import RUNGS, runs_of
-from tests.report.browser import Tab, colours, open_browser
+from tests.report.browser import Tab, blank_tab, colours
 
 REPEATS = 3
 OVERRIDES = (*TOY, "training.epochs=20", f"ladder.repeats={REPEATS}", "split.test_fraction=0.3", "engine=inline")
@@ -52,8 +53,7 @@ def lab(tmp_path_factory) -> Iterator[Lab]:
     runs = tmp_path_factory.mktemp("ui") / "runs"
     config = compose_config(*OVERRIDES, f"runs_dir={runs}")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(work, "load_model", lambda path: path.read_bytes())
-        patch.setattr(work, "predict", fakes.fake_predict)
+        fakes.predict_by_fakes(patch)
         document = climb_ladder(config, runs / "out", fit=fakes.fit_with_model, command=OVERRIDES).document
     found = runs_of(config.tracking.uri)
     names = {run.info.run_name: run.info.run_id for run in found}
@@ -91,30 +91,19 @@ def answers(address: str) -> bool:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with open_browser() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
 def tab(browser) -> Iterator[Tab]:
     """One page for all, in which a click leads from one to the next; `said` is what is wrong with any of them."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    context.set_default_timeout(PATIENCE)
-    tab = Tab(context.new_page())
-    tab.page.on("pageerror", lambda error: tab.said.append(str(error)))
-    tab.page.on("request", lambda request: tab.asked.append(request.url))
-    tab.page.on(
-        "response",
-        lambda answer: (
-            tab.said.append(f"{answer.status} {answer.url}")
-            if answer.status >= 400 and urlsplit(answer.url).path not in UI_ALONE
-            else None
-        ),
-    )
-    tab.page.on("console", lambda message: tab.said.append(message.text) if is_ours(message) else None)
-    yield tab
-    context.close()
+    with blank_tab(browser, minds=is_ours) as tab:
+        tab.page.set_default_timeout(PATIENCE)
+        tab.page.on(
+            "response",
+            lambda answer: (
+                tab.said.append(f"{answer.status} {answer.url}")
+                if answer.status >= 400 and urlsplit(answer.url).path not in UI_ALONE
+                else None
+            ),
+        )
+        yield tab
 
 
 def is_ours(message) -> bool:
@@ -219,6 +208,29 @@ def test_a_fit_has_both_losses_side_by_side_and_in_one_picture(lab, tab, tmp_pat
     assert drawn(described) == WIDEST
     place, room = described.bounding_box(), page.locator("main").bounding_box()
     assert place["x"] + place["width"] <= room["x"] + room["width"]  # the page has not grown beyond its window
+
+
+def test_rungs_stand_side_by_side_when_they_are_compared(lab, tab, tmp_path):
+    page, chosen = tab.page, [lab.runs[rung] for rung in RUNGS]
+    asked = {"runs": chosen, "experiments": [lab.experiment]}
+    query = "&".join(f"{key}={quote(json.dumps(value))}" for key, value in asked.items())
+    page.goto(f"{lab.address}/#/compare-runs?{query}&{PAGES}")
+    see(page.get_by_text(f"Comparing {len(RUNGS)} Runs from 1 Experiment"))
+    table = page.locator("table", has_text="Run Name:")
+    see(table)
+    for rung in RUNGS:
+        assert table.get_by_text(rung, exact=True).count() == 1
+    plot = page.locator(".js-plotly-plot .parcoords").first
+    plot.wait_for(state="attached")
+    assert "loss/val_best" in page.locator(".js-plotly-plot").first.inner_text()
+    assert colours(page.locator(".js-plotly-plot").first, tmp_path) > 20
+    for parameter in ("lstm", "dense"):
+        assert page.locator("tr", has=page.get_by_text(parameter, exact=True)).count() >= 1
+    lines = page.inner_text("body").split("Metrics\nShow diff only\n")[1].split("\nArtifacts\n")[0].splitlines()
+    metrics = [line for line in lines if re.match(r"[a-z]", line)]  # their names first, then row by row their values
+    first = len(metrics) + len(RUNGS) * metrics.index("loss/val_best")
+    shown = [float(number) for number in lines[first : first + len(RUNGS)]]
+    assert shown == pytest.approx([rung["val_loss_best"][0] for rung in lab.document["rungs"]], abs=0.001)
 
 
 def test_the_model_s_page_says_what_it_is(lab, tab):

@@ -21,9 +21,19 @@ def test_the_answer_stands_first_then_what_to_run_then_the_figure():
 
 def test_what_data_are_called_is_no_markup():
     assert escape("<b>a_b*</b> [c](d) & `e`") == r"&lt;b&gt;a\_b\*&lt;/b&gt; \[c\](d) &amp; \`e\`"
-    note = model_note("x", origin="LSTM 8", shape=(3, 4), axes="frames, coefficients", classes=["<img src=x>"] * 50)
+    note = model_note(
+        "x", origin="LSTM 8", kept="best", shape=(3, 4), axes="frames, coefficients", classes=["<img src=x>"] * 50
+    )
     assert "<img" not in note
     assert note.endswith("and 10 more.")
+
+
+def test_a_model_says_which_epoch_s_weights_it_has():
+    best, last = (
+        model_note("x", origin="LSTM 8", kept=kept, shape=(3, 4), axes="", classes=["a"]) for kept in ("best", "last")
+    )
+    assert "LSTM 8, at its lowest validation loss." in best
+    assert "LSTM 8, after its last epoch." in last and "lowest" not in last
 
 
 def test_descriptions_fit_into_a_database():

@@ -10,14 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser
 
 from rfcx_lab.lab import exhibits
 from rfcx_lab.lab.command import run
 from rfcx_lab.lab.study import prepare_study
 from rfcx_lab.verdict.record import read_record
 from tests.conftest import compose_config
-from tests.report.browser import THEMES, WIDTHS, Tab, colours, open_browser, open_tab, widest
+from tests.report.browser import THEMES, WIDTHS, Tab, colours, open_tab, widest
 from tests.report.studies import OVERRIDES, SPECIES
 
 RUNGS = 3
@@ -33,12 +32,6 @@ PLAYERS = """Promise.all([...document.querySelectorAll("audio")].map((one) => ne
 @pytest.fixture(scope="module")
 def document(study) -> dict:
     return json.loads((study / "verdict.json").read_text())
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with open_browser() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module", params=["ladder", "sweep", "data"])
@@ -96,12 +89,22 @@ def test_report_says_the_answer_first(report, document):
     assert len(marks) == 1 and "+ Dense 48" in marks[0]
 
 
+def strips(tab: Tab) -> set[float]:
+    """Where the strips of the ladder begin."""
+    lefts = "(all) => all.map((one) => one.getBoundingClientRect().x)"
+    return set(tab.page.locator(".rung svg, .axis svg").evaluate_all(lefts))
+
+
+def test_strips_share_their_axes_on_a_narrow_page_too(browser, study):
+    with open_tab(browser, study / "report.html", width=390) as tab:
+        assert len(strips(tab)) == 2
+
+
 def test_ladder_shows_every_repeat_and_its_margin(report, document):
     rows = report.page.locator("li.rung")
     assert rows.count() == RUNGS
     assert report.page.locator("li.rung .strip:nth-of-type(2) circle").count() == RUNGS * 3
-    lefts = report.page.locator(".rung svg, .axis svg").evaluate_all("(a) => a.map((s) => s.getBoundingClientRect().x)")
-    assert len(set(lefts)) == 2  # all on the axes they share
+    assert len(strips(report)) == 2  # all on the axes they share
     onset = report.page.locator("li.begins .strip").nth(1)
     assert onset.locator("circle").count() == 3
     assert f"epoch {document['rungs'][2]['onset_epoch'][0]:g}" in onset.inner_text()

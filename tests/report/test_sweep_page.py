@@ -10,25 +10,19 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
-from playwright.sync_api import Browser
 
 from rfcx_lab.lab.checks import check_config
 from rfcx_lab.report.study_page import Circumstances
 from rfcx_lab.report.sweep_page import headline, sweep_page
+from rfcx_lab.verdict import Curves
 from tests.conftest import compose_config
 from tests.lab.outcome import by_level, runs_of
-from tests.report.browser import Tab, colours, open_browser, open_tab
+from tests.report.browser import Tab, colours, open_tab
 
 
 @pytest.fixture(scope="module")
 def document(swept) -> dict:
     return json.loads((swept / "frontier.json").read_text())
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with open_browser() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")
@@ -143,9 +137,28 @@ def test_it_is_kept_in_mlflow_too(swept):
     assert kept.read_bytes() == (swept / "report.html").read_bytes()
 
 
-def page_of(document: dict) -> str:
+def page_of(document: dict, curves: dict | None = None) -> str:
     circumstances = Circumstances("plane", "", (), 22050)
-    return sweep_page(document, {}, circumstances=circumstances, evidence=None, recommended=None)
+    return sweep_page(document, curves or {}, circumstances=circumstances, evidence=None, recommended=None)
+
+
+def test_a_mean_is_read_only_while_all_repeats_are_there(browser, document, tmp_path):
+    first = document["trials"][0]["number"]
+    fits = [Curves(losses, losses, None, None, repeat) for repeat, losses in enumerate([[3, 1, 1, 5], [1, 1]])]
+    failed = Curves([2, 9, 9], [2, 9, 9], None, None, 2, "the loss is not finite")
+    page = tmp_path / "page.html"
+    page.write_text(page_of(document, {first: [*fits, failed]}))
+    with open_tab(browser, page) as tab:
+        tab.page.locator(f"#trial-{first} summary").click()
+        rows = tab.page.locator(f"#trial-{first} details tbody tr")
+        rows.nth(3).wait_for()
+        assert [rows.nth(epoch).locator("td").last.inner_text() for epoch in range(4)] == [
+            "2.000 (1.000 to 3.000)",
+            "1.000 (1.000 to 9.000)",
+            "– (1.000 to 9.000, 2 of 3 fits)",
+            "– (1 of 3 fits)",
+        ]
+        assert not tab.said
 
 
 def test_the_test_part_is_shown_only_where_it_was_measured(document):
@@ -164,6 +177,17 @@ def test_the_test_part_is_shown_only_where_it_was_measured(document):
 )
 def test_the_headline_says_when_there_is_no_frontier(document, status, words):
     assert headline({**document, "status": status}).startswith(words)
+
+
+def test_an_open_answer_says_as_far_as_is_known_and_what_would_establish_it(document):
+    found = {**document, "status": "open", "established": False}
+    crossing = {**document["crossings"][0], "value": 29.9}
+    assert headline({**found, "crossings": [crossing]}).startswith(
+        "Where overfitting begins is not established: as far as is known, at LSTM width 30"
+    )
+    page = page_of(found)
+    assert "What would establish it" in page and "sweep.n_trials=" in page
+    assert "What would establish it" not in page_of({**document, "established": True})
 
 
 def test_an_architecture_that_learnt_nothing_has_no_probability(document):

@@ -7,12 +7,20 @@
   const mean = (values) => (values.length ? values.reduce((a, b) => a + b, 0) / values.length : null);
   const shown = (value) => (value === null || value === undefined ? "–" : value.toFixed(3));
   const across = (repeats, epoch) => known(repeats.map((series) => series[epoch]));
-  const read = (repeats, epoch) => {
+  // A mean of the fits that are left, where others have ended, would move by who is left: it is drawn while all are there.
+  const together = (rung, repeats, epoch) => {
+    const counted = repeats.filter((_, fit) => rung.counted[fit]);
+    const values = across(counted, epoch);
+    return values.length === counted.length ? mean(values) : null;
+  };
+  const read = (rung, repeats, epoch) => {
     if (epoch === null || epoch === undefined) return "–";
     const values = across(repeats, epoch);
     if (!values.length) return "–";
-    const range = values.length > 1 ? ` (${shown(Math.min(...values))} to ${shown(Math.max(...values))})` : "";
-    return shown(mean(values)) + range;
+    const spread = values.length > 1 ? [`${shown(Math.min(...values))} to ${shown(Math.max(...values))}`] : [];
+    const left = values.length < repeats.length ? [`${values.length} of ${repeats.length} fits`] : [];
+    const aside = [...spread, ...left].join(", ");
+    return shown(together(rung, repeats, epoch)) + (aside && ` (${aside})`);
   };
   const epochs = Array.from({ length: data.epochs }, (_, i) => i + 1);
   const charts = [];
@@ -64,11 +72,11 @@
   const draw = (place) => {
     const rung = data.rungs[+place.dataset.rung];
     const { train, validation } = rung[metric];
-    const means = [train, validation].map((repeats) => epochs.map((_, i) => mean(across(repeats, i))));
+    const means = [train, validation].map((repeats) => epochs.map((_, i) => together(rung, repeats, i)));
     const axis = { stroke: colour("soft"), grid: { stroke: colour("line"), width: 1 }, ticks: { stroke: colour("line") } };
     const series = (name, repeats) => ({
       label: name, stroke: colour(name), width: 2.5, dash: name === "training" ? [7, 4] : undefined, spanGaps: true,
-      value: (_, value, s, i) => read(repeats, i), points: { show: data.epochs < 3 },
+      value: (_, value, s, i) => read(rung, repeats, i), points: { show: data.epochs < 3 },
     });
     const thin = (name) => () => ({ stroke: colour(name) + "66", width: 1, points: { show: data.epochs < 3 } });
     const high = top(metric);
@@ -110,7 +118,8 @@
 
   // The same numbers as a table: for who can't use a pointer.
   const fill = (details) => {
-    const { train, validation } = data.rungs[+details.dataset.rung][metric];
+    const rung = data.rungs[+details.dataset.rung];
+    const { train, validation } = rung[metric];
     const table = document.createElement("table");
     const row = (place, texts, kind) => {
       const line = place.insertRow();
@@ -123,7 +132,7 @@
     };
     row(table.createTHead(), ["epoch", "training", "validation"], "th");
     const body = table.createTBody();
-    epochs.forEach((epoch, i) => row(body, [epoch, read(train, i), read(validation, i)], "td"));
+    epochs.forEach((epoch, i) => row(body, [epoch, read(rung, train, i), read(rung, validation, i)], "td"));
     details.querySelector("div").replaceChildren(table);
   };
   for (const details of document.querySelectorAll("details.values")) {
