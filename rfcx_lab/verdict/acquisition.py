@@ -25,13 +25,13 @@ def next_cells(
 ) -> list[int]:
     """Choose where to look next: `count` cells or as many as there are, none twice, none that is pending or barred.
 
-    First the centre and the two opposite corners. Then the cell whose observation will leave the smallest loss over the
-    whole grid, in expectation, where a wrong sign costs the margin it is wrong about (stepwise uncertainty reduction:
-    Bect et al. 2012; with that loss: Gramacy and Ludkovski 2015): no trial is spent on a margin of next to nothing. A
-    cell observed before is chosen again where its noise is the doubt. What is pending counts as if it had brought what
-    is expected of it (Ginsbourger et al. 2010). `barred` cells can't be observed. Those of `not_learnt` were tried and
-    have learnt nothing: where others may not either, less is to be hoped for (Gelbart et al. 2014). A trial will bring
-    `repeats` more of a cell, with `overlap` as in `infer_margins`.
+    First one cell in the column of the smallest and one in that of the largest other axes. Then the cell whose
+    observation will leave the smallest loss over the whole grid, in expectation, where a wrong sign costs the margin it
+    is wrong about (stepwise uncertainty reduction: Bect et al. 2012; with that loss: Gramacy and Ludkovski 2015): no
+    trial is spent on a margin of next to nothing. A cell observed before is chosen again where its noise is the doubt.
+    What is pending counts as if it had brought what is expected of it (Ginsbourger et al. 2010). `barred` cells can't
+    be observed. Those of `not_learnt` were tried and have learnt nothing: where others may not either, less is to be
+    hoped for (Gelbart et al. 2014). A trial will bring `repeats` more of a cell, with `overlap` as in `infer_margins`.
 
     Raises:
         LabError: an observation is of a cell that `grid` lacks.
@@ -64,9 +64,16 @@ def next_cells(
 
 
 def _start(grid: Grid, counts: Array, taken: Collection[int]) -> int | None:
-    """The first of the centre and two opposite corners that was neither observed nor taken."""
-    for place in (0.5, 0.0, 1.0):
-        cell = int(np.argmin(np.sum((grid.points - place) ** 2, axis=1)))
+    """The first of two cells, one in either outermost column, that was neither observed nor taken.
+
+    In the column of the smallest models two thirds up, in that of the largest one third up: the frontier is expected
+    to fall as models grow on the other axes. Corners would tell the height of the margins, and next to nothing of the
+    frontier.
+    """
+    for place, height in ((0.0, 2 / 3), (1.0, 1 / 3)):
+        aim = np.full(grid.points.shape[1], place)
+        aim[grid.along] = height
+        cell = int(np.argmin(np.sum((grid.points - aim) ** 2, axis=1)))
         if not counts[cell] and cell not in taken:
             return cell
     return None

@@ -60,11 +60,15 @@ class Grid:
         return cls(points, tuple(tuple(map(int, row)) for row in np.arange(len(points)).reshape(-1, sizes[-1])))
 
     @cached_property
+    def along(self) -> int:
+        """Number of the axis on which the frontier is sought."""
+        column = max(self.columns, key=len)
+        return int(np.argmax(self.points[column[-1]] - self.points[column[0]]))
+
+    @cached_property
     def rise(self) -> Array:
         """Place along the axis on which the frontier is sought, `(cells,)`, from -0.5 to 0.5."""
-        column = max(self.columns, key=len)
-        axis = int(np.argmax(self.points[column[-1]] - self.points[column[0]]))
-        return self.points[:, axis] - 0.5
+        return self.points[:, self.along] - 0.5
 
     @cached_property
     def correlations(self) -> Array:

@@ -133,10 +133,14 @@ def test_margins_upside_down_turn_the_verdict_round() -> None:
     np.testing.assert_allclose(up.posterior.overfit, 1 - down.posterior.overfit, atol=0.3)
 
 
-def test_first_come_the_centre_and_two_opposite_corners() -> None:
-    points = GRID.points[next_cells(GRID, [], count=3)]
-    np.testing.assert_allclose(points[0], [0.5, 0.5], atol=0.08)
-    np.testing.assert_array_equal(points[1:], [[0, 0], [1, 1]])
+def test_first_the_outermost_columns_are_cut_where_a_falling_frontier_would_cross_them() -> None:
+    assert next_cells(GRID, [], count=2) == [5, 34]
+    turned = Grid(GRID.points[:, ::-1], GRID.columns)  # the frontier is still sought along the columns
+    assert next_cells(turned, [], count=2) == [5, 34]
+    assert next_cells(Grid.regular(7), [], count=2) == [4, 2]
+    seen = look(STRAIGHT, 5, np.random.default_rng(0), sd=0.05)
+    assert next_cells(GRID, [seen]) == [34] == next_cells(GRID, [], pending=[5])
+    assert not {5, 34} & set(next_cells(GRID, [seen], barred=[34], count=5))
 
 
 @pytest.mark.parametrize("told", [0, 1, 3, 8])
@@ -258,7 +262,7 @@ def test_the_search_keeps_off_where_nothing_learns() -> None:
 
 
 def test_a_trial_is_chosen_by_how_much_it_is_expected_to_lower_the_loss() -> None:
-    begun = [*next_cells(GRID, [], count=3), 12]
+    begun = [*next_cells(GRID, [], count=2), 0, 12]
     observations = [look(BENT, cell, np.random.default_rng(cell), sd=0.05) for cell in begun]
     seen = infer_margins(GRID, observations)
     added = _added_noise(np.bincount(begun, minlength=40) * 3.0, seen, repeats=3, overlap=0.0)
