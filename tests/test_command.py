@@ -48,7 +48,7 @@ def test_every_option_composes_and_can_be_run(group, option):
         (["split.group=site", "data.species=3", "data.recordings=4", "data.seconds=40"], "no such column"),
         (["training.epochz=3"], "training.epochz: there is no such key; the nearest is training.epochs."),
         (["+training.patience=3"], "training.patience: there is no such key; training has epochs, batch_size,"),
-        (["data.root=DIR"], "data.root: there is no such key with this data; it goes with data=rfcx."),
+        (["data.root=DIR"], "data.root: there is no such key with this data; it goes with data=rfcx or data=noise."),
         (["training.epochs=many"], "training.epochs=many: training.epochs must be a whole number."),
         (["features=logmels"], "features=logmels: there is no such option; the nearest is logmel; there are article,"),
         (["~seed"], "seed is not set; add seed=… to the command."),

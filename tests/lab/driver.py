@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rfcx_lab.errors import LabError
-from rfcx_lab.lab import study, work
+from rfcx_lab.lab import sources, study, work
 from rfcx_lab.lab.ladder import climb_ladder
 from rfcx_lab.lab.sweep import run_sweep
 from tests import fakes
@@ -91,7 +91,7 @@ def drive(
 def climb(runs: Path, *overrides: str) -> None:
     """The toy ladder, or sweep, with fits whose models are no models; what measures them is faked too."""
     work.load_model, work.predict = (lambda path: path.read_bytes()), fakes.fake_predict
-    study.check_disk = lambda *folder, **needs: None  # disks are to be filled here
+    study.check_disk = sources.check_disk = lambda *folder, **needs: None  # disks are to be filled here
     config = compose_config(*TOY, *SIZE, "engine=inline", f"runs_dir={runs}", *overrides)
     if config.kind == "sweep":
         run_sweep(config, verdict_path(runs).parent, fit=fakes.fit_with_frontier)
