@@ -240,8 +240,8 @@ def test_the_dashboard_opens_a_database_by_the_name_that_a_sweep_has_for_it(serv
 @pytest.mark.keras
 def test_real_fits_by_the_command_line_go_on_through_a_restart(servers, make_runs):
     runs = make_runs()
-    learns = ("training.epochs=30", "training.learning_rate=0.01")  # or there is no answer
-    small = (*learns, "sweep.n_trials=2", "engine=inline", f"runs_dir={runs}")
+    learns = ("training.epochs=30", "training.learning_rate=0.01", "data.snr_db=[20,30]", "data.recordings=24")
+    small = (*learns, "sweep.end_settled=false", "sweep.n_trials=2", "engine=inline", f"runs_dir={runs}")
     driver = subprocess.Popen(
         [sys.executable, "-m", "rfcx_lab", *TOY, *servers.of("real"), *small],
         cwd=ROOT,
