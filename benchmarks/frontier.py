@@ -34,8 +34,7 @@ from rfcx_lab.verdict.level_set import Grid
 
 OWN = "frontier"
 SMALL, LARGE = (5, 8), (16, 12)
-_EACH_TRIAL = FrontierConfig(persistence=1)
-_IN_A_ROW = FrontierConfig().persistence
+_USUAL = FrontierConfig()
 
 
 @dataclass(frozen=True)
@@ -59,14 +58,15 @@ def lasting(right: Sequence[bool]) -> int:
     return wrong[-1] + 1 if wrong else 1
 
 
-def judge(surface: Surface, search: str, *, seed: int, trials: int) -> Outcome:
-    """Run one search on a surface, and look at what is known after each trial."""
+def judge(surface: Surface, search: str, *, seed: int, trials: int, confidence: float = _USUAL.confidence) -> Outcome:
+    """Run one search on a surface, and look at what is known after each trial, and surely so to `confidence`."""
+    each_trial = FrontierConfig(persistence=1, confidence=confidence)
     rng = np.random.default_rng([seed, *map(ord, search)])
     noise = np.random.default_rng([seed, 1])
     observed = run_search(SEARCHES[search](surface.grid, rng), partial(surface.observe, rng=noise), trials=trials)
     loose, inside, strict, statuses = [], [], [], []
     for count in range(1, len(observed) + 1):
-        known = estimate_frontier(surface.grid, observed[:count], config=_EACH_TRIAL)
+        known = estimate_frontier(surface.grid, observed[:count], config=each_trial)
         wrong = (known.posterior.mean > 0) != surface.overfit
         inside.append(not (wrong & ~surface.flanking).any())
         loose.append(not (wrong & ~surface.flanking & ~surface.by_the_edge).any())
@@ -89,24 +89,23 @@ def judge(surface: Surface, search: str, *, seed: int, trials: int) -> Outcome:
 
 
 def _stop(statuses: Sequence[str]) -> int | None:
-    for count in range(_IN_A_ROW, len(statuses) + 1):
-        last = set(statuses[count - _IN_A_ROW : count])
+    for count in range(_USUAL.persistence, len(statuses) + 1):
+        last = set(statuses[count - _USUAL.persistence : count])
         if len(last) == 1 and OPEN not in last:
             return count
     return None
 
 
-def _judge_drawn(task: tuple[str, tuple[int, int], int, int]) -> list[Outcome]:
+def _judge_drawn(task: tuple[str, tuple[int, int], int, int], *, confidence: float) -> list[Outcome]:
     family, sizes, seed, trials = task
     rng = np.random.default_rng([seed, *sizes, *map(ord, family)])
     surface = draw_surface(family, Grid.regular(*sizes), rng=rng)
-    return [judge(surface, search, seed=seed, trials=trials) for search in SEARCHES]
+    return [judge(surface, search, seed=seed, trials=trials, confidence=confidence) for search in SEARCHES]
 
 
-def _judge_recorded(task: tuple[Path, int]) -> list[Outcome]:
-    path, seed = task
-    surface = read_surface(path)
-    return [judge(surface, search, seed=seed, trials=len(surface.margins)) for search in SEARCHES]
+def _judge_recorded(surface: Surface, *, seed: int, confidence: float) -> list[Outcome]:
+    trials = len(surface.margins)
+    return [judge(surface, search, seed=seed, trials=trials, confidence=confidence) for search in SEARCHES]
 
 
 def print_table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -198,14 +197,15 @@ def _share(trials: Sequence[int], limit: int) -> float:
     return float(np.mean([count <= limit for count in trials]))
 
 
-def compare(sizes: tuple[int, int], *, seeds: Sequence[int], jobs: int) -> bool:
+def compare(sizes: tuple[int, int], *, seeds: Sequence[int], jobs: int, confidence: float) -> bool:
     """Run every search on every family, print the tables; whether the aims are met."""
     cells = sizes[0] * sizes[1]
     small = sizes == SMALL
     limit, trials = (13, cells) if small else (cells // 6, cells // 3)
     tasks = [(family, sizes, seed, trials) for seed in seeds for family in (*FAMILIES, NONE)]
     with get_context("spawn").Pool(jobs) as pool:
-        outcomes = [outcome for some in pool.imap(_judge_drawn, tasks, chunksize=1) for outcome in some]
+        judged = pool.imap(partial(_judge_drawn, confidence=confidence), tasks, chunksize=1)
+        outcomes = [outcome for some in judged for outcome in some]
     title = f"{sizes[0]} x {sizes[1]}, {len(seeds)} seeds, {trials} trials"
     print_trials(title, outcomes, limit=limit)
     print_pairs(title, outcomes)
@@ -221,19 +221,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--first-seed", type=int, default=0, help="for surfaces that nothing was chosen on")
     parser.add_argument("--size", choices=["small", "large", "both"], default="both")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
+    parser.add_argument("--confidence", type=float, default=_USUAL.confidence, help="as sweep.confidence: when to stop")
     parser.add_argument("--grid", type=Path, help="a recorded grid instead: CSV with depth, width, margin")
     chosen = parser.parse_args(arguments)
     seeds = range(chosen.first_seed, chosen.first_seed + chosen.seeds)
     describe_machine(("numpy", "scipy", "scikit-learn", "optuna"))
     if chosen.grid is not None:
         surface = read_surface(chosen.grid)
-        outcomes = [outcome for seed in seeds for outcome in _judge_recorded((chosen.grid, seed))]
+        sure = chosen.confidence
+        outcomes = [outcome for seed in seeds for outcome in _judge_recorded(surface, seed=seed, confidence=sure)]
         print_trials(chosen.grid.name, outcomes, limit=len(surface.margins) // 3)
         print_pairs(chosen.grid.name, outcomes)
         print_stops(chosen.grid.name, outcomes)
         return
     sizes = {"small": [SMALL], "large": [LARGE], "both": [SMALL, LARGE]}[chosen.size]
-    met = [compare(size, seeds=seeds, jobs=chosen.jobs) for size in sizes]
+    met = [compare(size, seeds=seeds, jobs=chosen.jobs, confidence=chosen.confidence) for size in sizes]
     sys.exit(0 if all(met) else 1)
 
 
