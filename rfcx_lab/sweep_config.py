@@ -45,6 +45,7 @@ class SweepConfig:
     storage: str = MISSING  # a file, or the URL of a database
     patience: float = 180.0  # seconds for which a sweep waits for a database or an MLflow server that has gone
     confidence: float = 0.95  # probability of its side from which an architecture is no longer in doubt
+    tolerance: int = 1  # architectures on either side of the frontier that may stay in doubt when it counts as known
     space: SpaceConfig = MISSING
     end_settled: bool = False  # end a fit once its verdict is settled; no ladder's, and none with training.keep=last
     settled: SettledConfig = field(default_factory=SettledConfig)  # when that is

@@ -41,6 +41,8 @@ def check_sweep(config: SweepConfig) -> Space:
         raise LabError(f"sweep.sampler={config.sampler}: must be one of {', '.join(SAMPLERS)}.")
     if not 0.5 < config.confidence < 1:
         raise LabError(f"sweep.confidence={config.confidence}: must lie between 0.5 and 1.")
+    if not 1 <= config.tolerance <= _MOST_CELLS:
+        raise LabError(f"sweep.tolerance={config.tolerance}: must be from 1 to {_MOST_CELLS}, in architectures.")
     if not 0 < config.patience <= _MOST_PATIENCE:
         raise LabError(f"sweep.patience={config.patience}: must be above 0 and at most {_MOST_PATIENCE}, in seconds.")
     space = build_space(config)

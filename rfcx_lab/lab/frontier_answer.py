@@ -59,6 +59,7 @@ def build_frontier_answer(
         "epochs": config.training.epochs,
         "margin": config.ladder.margin,
         "confidence": config.sweep.confidence,
+        "tolerance": config.sweep.tolerance,
         "space": _describe_space(plan),
         "crossings": [
             _describe_crossing(space, crossing, column)

@@ -64,7 +64,7 @@ class Search:
         self._study, self._config, self._seed, self._build = study, config, seed, build
         self._figures = figures
         self._outlast(lambda: name_value(study))
-        self._frontier = FrontierConfig(confidence=config.confidence, overlap=overlap)
+        self._frontier = FrontierConfig(confidence=config.confidence, tolerance=config.tolerance, overlap=overlap)
 
     @property
     def count(self) -> int:

@@ -101,7 +101,7 @@ def estimate_frontier(
         not_learnt=tuple(map(int, np.flatnonzero(~asked))),
         settled=settled,
         trials=len(observations),
-        reason=_explain(status, asked, doubtful, chosen.confidence),
+        reason=_explain(status, asked, doubtful, chosen),
     )
 
 
@@ -163,8 +163,8 @@ def _cross(column: NDArray[np.intp], posterior: Posterior, asked: NDArray[np.boo
     )
 
 
-def _explain(status: str, asked: NDArray[np.bool_], doubtful: NDArray[np.bool_], confidence: float) -> str:
-    cells, sure = int(asked.sum()), f"with a probability of {100 * confidence:g} % or more in each"
+def _explain(status: str, asked: NDArray[np.bool_], doubtful: NDArray[np.bool_], config: FrontierConfig) -> str:
+    cells, sure = int(asked.sum()), f"with a probability of {100 * config.confidence:g} % or more in each"
     nothing = int((~asked).sum())
     apart = f" {nothing} more have learnt nothing, and lie on neither side." if nothing else ""
     if status == ALL_OVERFIT:
@@ -177,5 +177,6 @@ def _explain(status: str, asked: NDArray[np.bool_], doubtful: NDArray[np.bool_],
             f"The frontier is not established: {count} of {cells} cells {'is' if count == 1 else 'are'} still in doubt."
         )
     else:
-        said = f"The frontier is known: of {cells} cells only those beside it are in doubt."
+        near = "beside it" if config.tolerance == 1 else f"at most {config.tolerance} from it"
+        said = f"The frontier is known: of {cells} cells only those {near} are in doubt."
     return said + apart

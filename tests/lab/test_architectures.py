@@ -74,6 +74,7 @@ def test_grids_have_equal_ratios_or_equal_steps():
         (["sweep.repeats=1"], "sweep.repeats=1: must be 2 or more"),
         (["sweep.at_once=0"], "sweep.at_once=0"),
         (["sweep.confidence=1.0"], "sweep.confidence=1.0"),
+        (["sweep.tolerance=0"], "sweep.tolerance=0"),
         (["sweep.space.lstm_width={values: [], low: 1, high: 2000, step: 1}"], "more than a frontier can be inferred"),
         (["sweep.space.lstm_width={values: [], low: 1, high: 9000, step: 1}"], "holds up to 36000 architectures"),
         (["kind=both"], "kind=both: must be ladder, sweep, steps or length"),

@@ -123,6 +123,17 @@ def test_more_confidence_leaves_more_in_doubt_and_more_tolerance_less() -> None:
     assert unsure["tolerant"] < unsure["base"] < unsure["confident"]
 
 
+def test_a_known_frontier_says_how_near_to_it_cells_may_be_in_doubt() -> None:
+    observations = [look(STRAIGHT, cell, np.random.default_rng(cell), sd=0.02) for cell in range(40)]
+    said = [
+        estimate_frontier(GRID, observations, config=FrontierConfig(tolerance=tolerance)).reason for tolerance in (1, 3)
+    ]
+    assert said == [
+        "The frontier is known: of 40 cells only those beside it are in doubt.",
+        "The frontier is known: of 40 cells only those at most 3 from it are in doubt.",
+    ]
+
+
 def test_margins_upside_down_turn_the_verdict_round() -> None:
     observations = [look(STRAIGHT, cell, np.random.default_rng(cell), sd=0.02) for cell in range(0, 40, 2)]
     turned = [Observation(o.cell, tuple(-m for m in o.margins)) for o in observations]
