@@ -122,7 +122,7 @@ def axis_values(axis: AxisConfig, name: str) -> tuple[Number, ...]:
     grid = (axis.low, axis.high, axis.step, axis.log_steps)
     if axis.values and any(part is not None for part in grid):
         raise LabError(f"{key}: has values and a grid; leave values=[] or set low, high, step and log_steps to null.")
-    values = list(axis.values) or _grid_values(axis, key)
+    values = list(axis.values) or _grid_values(axis, key, whole=name in _WHOLE)
     if any(not a < b for a, b in pairwise(values)):
         raise LabError(f"{key}.values={_plain(values)}: must grow, from the smallest model to the largest.")
     if name in _WHOLE:
@@ -141,14 +141,14 @@ def _whole(values: list[float], name: str, key: str) -> tuple[int, ...]:
     return tuple(round(value) for value in values)
 
 
-def _grid_values(axis: AxisConfig, key: str) -> list[float]:
+def _grid_values(axis: AxisConfig, key: str, *, whole: bool) -> list[float]:
     low, high = axis.low, axis.high
     if low is None or high is None:
         raise LabError(f"{key}: is empty; give it values=[…], or low and high with step or log_steps.")
     if not low < high:
         raise LabError(f"{key}: low={low:g} must lie below high={high:g}.")
     if (axis.step is None) == (axis.log_steps is None):
-        raise LabError(f"{key}: low and high need either step or log_steps, not {'both' if axis.step else 'neither'}.")
+        raise LabError(f"{key}: low and high need either step or log_steps, not {'neither' if axis.step is None else 'both'}.")
     if axis.step is not None:
         if axis.step <= 0 or (high - low) / axis.step > _MOST_CELLS:
             raise LabError(f"{key}.step={axis.step:g}: must be above 0, and at least (high - low) / {_MOST_CELLS}.")
@@ -159,10 +159,12 @@ def _grid_values(axis: AxisConfig, key: str) -> list[float]:
     assert axis.log_steps is not None
     if not 2 <= axis.log_steps <= _MOST_CELLS or low <= 0:
         raise LabError(f"{key}.log_steps={axis.log_steps}: must be 2 or more, between a low and a high above 0.")
-    values = [round(low * (high / low) ** (n / (axis.log_steps - 1))) for n in range(axis.log_steps)]
-    if len(set(values)) < len(values):
-        raise LabError(f"{key}: log_steps={axis.log_steps} from {low:g} to {high:g} give {_plain(values)}; take fewer.")
-    return [float(value) for value in values]
+    values = [low * (high / low) ** (n / (axis.log_steps - 1)) for n in range(axis.log_steps)]
+    rounded = [float(round(value)) if whole else float(f"{value:.4g}") for value in values]
+    if len(set(rounded)) < len(rounded):
+        given = f"from {low:g} to {high:g} give {_plain(rounded)}"
+        raise LabError(f"{key}: log_steps={axis.log_steps} {given}; take fewer.")
+    return rounded
 
 
 def _axis(name: str, values: Mapping[str, tuple[Number, ...]]) -> Axis:
