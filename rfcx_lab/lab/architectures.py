@@ -148,7 +148,9 @@ def _grid_values(axis: AxisConfig, key: str, *, whole: bool) -> list[float]:
     if not low < high:
         raise LabError(f"{key}: low={low:g} must lie below high={high:g}.")
     if (axis.step is None) == (axis.log_steps is None):
-        raise LabError(f"{key}: low and high need either step or log_steps, not {'neither' if axis.step is None else 'both'}.")
+        raise LabError(
+            f"{key}: low and high need either step or log_steps, not {'neither' if axis.step is None else 'both'}."
+        )
     if axis.step is not None:
         if axis.step <= 0 or (high - low) / axis.step > _MOST_CELLS:
             raise LabError(f"{key}.step={axis.step:g}: must be above 0, and at least (high - low) / {_MOST_CELLS}.")

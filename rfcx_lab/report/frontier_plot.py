@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from rfcx_lab.report.frontier import MIDDLE, OVERFIT, SOUND, label_axis, panels_of
+from rfcx_lab.report.frontier import MARKS, MIDDLE, NOTHING, OVERFIT, SOUND, Panel, label_axis, name_line, panels_of
+from rfcx_lab.verdict.frontier import OPEN
 from rfcx_lab.verdict.frontier_sentence import name_column
 
 if TYPE_CHECKING:
-    from plotly.graph_objects import Figure
+    from plotly.graph_objects import Figure, Scatter
+
+
+_SYMBOLS = {"best": "star", "recommended": "diamond"}
 
 
 def frontier_plot(document: Mapping[str, Any]) -> Figure:
@@ -17,7 +21,7 @@ def frontier_plot(document: Mapping[str, Any]) -> Figure:
     from plotly.graph_objects import Heatmap, Scatter
     from plotly.subplots import make_subplots
 
-    panels = panels_of(document)
+    panels, named = panels_of(document), set[str]()
     titles = [name_column(panel.chosen) for panel in panels]
     figure = make_subplots(rows=len(panels), cols=1, subplot_titles=titles if len(panels) > 1 else None)
     for row, panel in enumerate(panels, start=1):
@@ -38,7 +42,7 @@ def frontier_plot(document: Mapping[str, Any]) -> Figure:
         )
         low, high = zip(*panel.band, strict=True)
         for name, places, dash in (
-            ("frontier", panel.line, "solid"),
+            (name_line(document["status"]), panel.line, "dash" if document["status"] == OPEN else "solid"),
             ("where it may run", low, "dot"),
             ("", high, "dot"),
         ):
@@ -47,7 +51,7 @@ def frontier_plot(document: Mapping[str, Any]) -> Figure:
                     x=[x for x in places for _ in range(2)],
                     y=[y + side for y in panel.rows for side in (-0.5, 0.5)],
                     mode="lines",
-                    line={"color": "black", "width": 4 if dash == "solid" else 2, "dash": dash},
+                    line={"color": "black", "width": 2 if dash == "dot" else 4, "dash": dash},
                     name=name,
                     showlegend=first and bool(name),
                 ),
@@ -69,6 +73,9 @@ def frontier_plot(document: Mapping[str, Any]) -> Figure:
             row=row,
             col=1,
         )
+        for trace in _marks(document, panel):
+            figure.add_trace(trace.update(showlegend=trace.name not in named), row=row, col=1)
+            named.add(trace.name)
         figure.update_xaxes(title=label_axis(panel.along), tickvals=[*range(len(panel.along["values"]))],
                             ticktext=[f"{v:g}" for v in panel.along["values"]], row=row, col=1)  # fmt: skip
         if panel.across is not None:
@@ -80,3 +87,22 @@ def frontier_plot(document: Mapping[str, Any]) -> Figure:
         title={"text": "The frontier"}, height=420 * len(panels), legend=beneath, margin={"b": 110, "t": 70}
     )
     return figure
+
+
+def _marks(document: Mapping[str, Any], panel: Panel) -> Iterator[Scatter]:
+    """What has learnt nothing, crossed out, and the two architectures that the answer names."""
+    from plotly.graph_objects import Scatter
+
+    places = [(NOTHING, panel.not_learnt, 0.0, {"symbol": "x", "size": 12, "color": "gray"})]
+    for key, _, colour, shift, _, label in MARKS:
+        values = document[key]["values"]
+        place = None if values is None else panel.place(values)
+        if place is not None:
+            line = {"color": "black", "width": 1}
+            places.append((label, [place], shift, {"symbol": _SYMBOLS[key], "size": 14, "color": colour, "line": line}))
+    for label, some, shift, marker in places:
+        if some:
+            xs, ys = zip(*some, strict=True)
+            ys = tuple(y + (0.28 if shift else -0.28) for y in ys)
+            where = {"x": [x + shift for x in xs], "y": ys}
+            yield Scatter(**where, mode="markers", marker=marker, name=label, hoverinfo="name")

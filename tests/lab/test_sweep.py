@@ -267,7 +267,7 @@ def test_the_dashboard_finds_the_frontier_and_the_way_to_every_trial_s_fits(swep
     attributes = study._storage.get_study_system_attrs(study._study_id)
     pieces = sorted(key for key in attributes if key.startswith("dashboard:plot_data:frontier:"))
     plot = json.loads("".join(attributes[key] for key in sorted(pieces, key=lambda key: int(key.split(":")[-1]))))
-    assert plot["data"][1]["name"] == "frontier"
+    assert plot["data"][1]["name"] == ("frontier" if document["established"] else "frontier, not established")
     notes = [value for value in attributes.values() if "Its fits in MLflow" in str(value)]
     assert len(notes) == len(study.trials)
     for trial in study.trials:
