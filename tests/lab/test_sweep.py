@@ -424,11 +424,22 @@ def test_a_database_that_is_not_there_is_said_without_its_password():
     assert "secret" not in str(caught.value)
 
 
-def test_a_database_that_is_not_there_is_said_before_features_are_computed(toy_config, tmp_path, capsys):
-    config = toy_config(*SIZE, "sweep.storage=postgres://me:secret@127.0.0.1:1/x")
-    with pytest.raises(
-        LabError, match=r"sweep\.storage=postgres://…@127\.0\.0\.1:1/x can't be used \(.*refused"
-    ) as caught:
+@pytest.mark.parametrize(
+    ("storage", "why"),
+    [
+        ("postgres://me:secret@127.0.0.1:1/x", ".*refused"),
+        ("", "it names no file"),
+        ("sqlite:///:memory:", "it names no file"),
+        ("{place}", "Is a directory"),
+        ("{place}/file/study.log", "File exists|Not a directory"),
+        ("{place}/file", "its line 1 is none of a journal"),
+        ("sqlite:///{place}/file", "file is not a database"),
+    ],
+)
+def test_a_storage_that_is_no_use_is_said_before_features_are_computed(storage, why, toy_config, tmp_path, capsys):
+    (tmp_path / "file").write_text("no journal\n")
+    config = toy_config(*SIZE, f"sweep.storage={storage.format(place=tmp_path)}")
+    with pytest.raises(LabError, match=rf"^sweep\.storage=\S* can't be used \({why}") as caught:
         sweep(config, tmp_path / "out")
     assert "secret" not in str(caught.value) + capsys.readouterr().out
     assert not (Path(config.runs_dir) / "features").exists()
@@ -458,6 +469,7 @@ def test_a_second_driver_of_a_study_in_a_file_is_refused_and_told_how_both_may_w
     assert f"a runs_dir of its own and both one database, as {both}" in refusals[0]
     assert refusals[1].startswith(f"sweep.storage={storage} is in use by another driver, and a file has only one: wait")
     assert both in refusals[1]
+    assert not (tmp_path / "other" / "features").exists()
     assert {t.state for t in study_of(storage).trials} == {TrialState.COMPLETE}
 
 
