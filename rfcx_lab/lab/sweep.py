@@ -71,7 +71,7 @@ def _run(plan: SweepPlan, engine: Engine, output: Path, fit: FitFunction, comman
             build=plan.rung,
             figures=artifact_folder(storage, runs),
         )
-        if search.count < config.sweep.n_trials:
+        if search.known < config.sweep.n_trials:
             engine.prepare(partial(warm_up, fit))  # while this process opens MLflow
         view = claims.do_alone(partial(StudyView, plan.study, config))  # one driver opens its run, and others find it
         try:
@@ -160,7 +160,7 @@ class Sweep:
             self._view.show_rungs(self._shown)
 
     def _say_plan(self) -> None:
-        sweep, cells, told = self._config.sweep, len(self._plan.space.cells), self._search.count
+        sweep, cells, told = self._config.sweep, len(self._plan.space.cells), self._search.known
         known = f", {told} of them known from earlier runs" if told else ""
         say(
             f"Trials: at most {max(sweep.n_trials, told)} over {cells} architectures{known}, {sweep.repeats} repeats "

@@ -601,14 +601,16 @@ def test_an_architecture_that_can_not_be_fitted_fails_its_trial_and_the_search_g
     assert begun(diary) == before
 
 
-def test_every_fit_failing_is_said_and_costs_no_trial(config, tmp_path):
+def test_every_fit_failing_is_said_and_costs_no_trial(config, tmp_path, capsys):
     def fit(rung, **options):
         raise OSError("no such device")
 
     with pytest.raises(LabError, match="Every fit failed, the first one because: OSError: no such device"):
         sweep(config, tmp_path / "one", fit=fit)
     asked = [(t.number, t.params) for t in study_of(config.sweep.storage).trials]
+    capsys.readouterr()
     document = sweep(config, tmp_path / "two").document
+    assert "known from earlier runs" not in capsys.readouterr().out  # what was left running is still to be fitted
     trials = study_of(config.sweep.storage).trials
     assert [(t.number, t.params) for t in trials][: len(asked)] == asked
     assert {t.state for t in trials} == {TrialState.COMPLETE}
