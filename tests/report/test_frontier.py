@@ -114,6 +114,14 @@ def test_a_panel_per_value_of_a_third_axis_with_what_lacks_it_in_each():
     assert [panel.get_title() for panel in figure.axes[:2]] == ["dense dropout 0", "dense dropout 0.4"]
     found = [list(line_of(panel, "frontier").get_xdata()) for panel in figure.axes[:2]]
     assert found == [[1.5, 1.5, 0.5, 0.5], [1.5, 1.5, 1.0, 1.0]]
+    plot = frontier_plot(document)
+    lines = [trace for trace in plot.data if trace.name == "frontier"]
+    assert [(list(line.x), line.visible) for line in lines] == [(found[0], True), (found[1], False)]
+    buttons = plot.layout.updatemenus[0].buttons  # one panel at a time: a card of the dashboard holds no more
+    assert [button.label for button in buttons] == ["dense dropout 0", "dense dropout 0.4"]
+    for button, line in zip(buttons, lines, strict=True):
+        visible = [trace for trace, shown in zip(plot.data, button.args[1], strict=True) if shown]
+        assert line in visible and len([trace for trace in visible if trace.type == "heatmap"]) == 1
 
 
 def untaught(*places: tuple[int, int]) -> list[dict]:
@@ -162,6 +170,7 @@ def test_the_dashboard_s_graph_shows_the_same():
     drawn = {trace.name: trace for trace in frontier_plot(document).data}
     assert list(drawn["frontier"].x) == list(line_of(frontier_figure(document).axes[0], "frontier").get_xdata())
     assert list(drawn["frontier"].y) == [-0.5, 0.5, 0.5, 1.5]
+    assert not frontier_plot(document).layout.updatemenus
     unknown = {trace.name: trace for trace in frontier_plot({**document, "status": "open"}).data}
     assert unknown["frontier, not established"].line.dash == "dash"
     assert list(drawn["tried"].hovertext) == ["16 0: trial 0", "16 2: trial 0"]
