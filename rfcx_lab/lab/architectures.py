@@ -76,7 +76,23 @@ def build_space(config: SweepConfig) -> Space:
             f"sweep.space holds {len(space.cells)} architectures over {len(axes)} axes, more than a frontier can be "
             f"inferred in; {int((_MOST_WORK / 4 ** len(axes)) ** 0.5)} are the most with so many axes."
         )
+    _check_alike(config, space)
     return space
+
+
+def _check_alike(config: SweepConfig, space: Space) -> None:
+    """Two architectures with the same layers would be the same fits, which count twice."""
+    seen: dict[str, Architecture] = {}
+    for cell in space.cells:
+        name = repr(build_rung(config, cell))
+        other = seen.setdefault(name, cell)
+        if other is not cell:
+            axis = next(axis for axis in cell if cell[axis] != other.get(axis))
+            raise LabError(
+                f"sweep.space.{axis}: {other.get(axis):g} and {cell[axis]:g} give the same layers "
+                f"({build_rung(config, cell).name}), as widths are rounded; leave one of them out, or give it another "
+                "value."
+            )
 
 
 def build_rung(config: SweepConfig, architecture: Mapping[str, Number]) -> RungConfig:

@@ -79,6 +79,15 @@ def test_grids_have_equal_ratios_or_equal_steps():
         (["sweep.confidence=1.0"], "sweep.confidence=1.0"),
         (["sweep.space.lstm_width={values: [], low: 1, high: 2000, step: 1}"], "more than a frontier can be inferred"),
         (["sweep.space.lstm_width={values: [], low: 1, high: 9000, step: 1}"], "holds up to 36000 architectures"),
+        (
+            [
+                "sweep.space.dense_layers.values=[2]",
+                "sweep.space.dense_width.values=[2]",
+                "sweep.space.dense_taper.values=[0.3,0.5]",
+            ],
+            "sweep.space.dense_taper: 0.3 and 0.5 give the same layers (LSTM 4, Dense 2 + 1)",
+        ),
+        (["training.epochs=9"], "training.epochs=9: a sweep needs a verdict on its fits, and with fewer than onset"),
         (["kind=both"], "kind=both: must be ladder, sweep, steps or length"),
     ],
 )

@@ -9,7 +9,16 @@ from optuna.trial import TrialState
 
 from rfcx_lab.lab.sampler import is_done
 from rfcx_lab.lab.space import Axis, Space
-from rfcx_lab.lab.trials import estimate_study, read_history, tell_failure, tell_margins, tell_nothing_learnt, visit
+from rfcx_lab.lab.trials import (
+    count_trials,
+    estimate_study,
+    give_back,
+    read_history,
+    tell_failure,
+    tell_margins,
+    tell_nothing_learnt,
+    visit,
+)
 from tests.lab.searched import LSTM, OWN, SPACE, ask, drive, margins, open_study
 
 
@@ -87,6 +96,31 @@ def test_a_wider_space_takes_over_what_was_tried_and_a_narrower_one_counts_what_
     narrow = Space((SPACE.axes[0], Axis("lstm_width", (8, 16), log=True)), along="lstm_width")
     history = read_history(again, narrow)
     assert (len(history.observations), history.foreign) == (2, 4)
+
+
+def test_every_trial_that_was_told_counts_and_none_that_was_given_back() -> None:
+    study = open_study("grid")
+    (first, architecture), (second, _), (third, _), (fourth, _), _ = ask(study, count=5)  # the last one is running
+    tell_margins(study, first, margins(architecture))
+    tell_nothing_learnt(study, second, value=3.1)
+    tell_failure(study, third, "out of memory")
+    give_back(study, fourth.number)
+    assert count_trials(study.trials, SPACE) == 4
+
+
+@pytest.mark.parametrize("told", ["margins", "nothing learnt", "failed", "running"])
+def test_whatever_an_architecture_came_to_its_next_trial_has_other_repeats(told: str) -> None:
+    study = open_study("frontier")
+    for _ in range(2):
+        study.enqueue_trial({"dense_layers": 1, "lstm_width": 32})
+    (first, architecture), (second, _) = ask(study, count=2)
+    if told == "margins":
+        tell_margins(study, first, margins(architecture))
+    elif told == "nothing learnt":
+        tell_nothing_learnt(study, first, value=3.1)
+    elif told == "failed":
+        tell_failure(study, first, "out of memory")
+    assert visit(study, SPACE, second) == 1
 
 
 def test_failed_trials_of_others_are_no_evidence() -> None:
