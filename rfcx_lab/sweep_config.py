@@ -17,7 +17,7 @@ class AxisConfig:
     low: float | None = None
     high: float | None = None
     step: float | None = None  # between neighbours: equal differences
-    log_steps: int | None = None  # so many values: equal ratios, rounded to whole numbers
+    log_steps: int | None = None  # so many values: equal ratios, rounded: to whole numbers, or to four digits
 
 
 @dataclass

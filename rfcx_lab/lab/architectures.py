@@ -78,7 +78,23 @@ def build_space(config: SweepConfig) -> Space:
             f"sweep.space holds {len(space.cells)} architectures over {len(axes)} axes, more than a frontier can be "
             f"inferred in; {int((_MOST_WORK / 4 ** len(axes)) ** 0.5)} are the most with so many axes."
         )
+    _check_alike(config, space)
     return space
+
+
+def _check_alike(config: SweepConfig, space: Space) -> None:
+    """Two architectures with the same layers would be the same fits, which count twice."""
+    seen: dict[str, Architecture] = {}
+    for cell in space.cells:
+        name = repr(build_rung(config, cell))
+        other = seen.setdefault(name, cell)
+        if other is not cell:
+            axis = next(axis for axis in cell if cell[axis] != other.get(axis))
+            raise LabError(
+                f"sweep.space.{axis}: {other.get(axis):g} and {cell[axis]:g} give the same layers "
+                f"({build_rung(config, cell).name}), as widths are rounded; leave one of them out, or give it another "
+                "value."
+            )
 
 
 def build_rung(config: SweepConfig, architecture: Mapping[str, Number]) -> RungConfig:
@@ -124,7 +140,7 @@ def axis_values(axis: AxisConfig, name: str) -> tuple[Number, ...]:
     grid = (axis.low, axis.high, axis.step, axis.log_steps)
     if axis.values and any(part is not None for part in grid):
         raise LabError(f"{key}: has values and a grid; leave values=[] or set low, high, step and log_steps to null.")
-    values = list(axis.values) or _grid_values(axis, key)
+    values = list(axis.values) or _grid_values(axis, key, whole=name in _WHOLE)
     if any(not a < b for a, b in pairwise(values)):
         raise LabError(f"{key}.values={_plain(values)}: must grow, from the smallest model to the largest.")
     if name in _WHOLE:
@@ -143,14 +159,16 @@ def _whole(values: list[float], name: str, key: str) -> tuple[int, ...]:
     return tuple(round(value) for value in values)
 
 
-def _grid_values(axis: AxisConfig, key: str) -> list[float]:
+def _grid_values(axis: AxisConfig, key: str, *, whole: bool) -> list[float]:
     low, high = axis.low, axis.high
     if low is None or high is None:
         raise LabError(f"{key}: is empty; give it values=[…], or low and high with step or log_steps.")
     if not low < high:
         raise LabError(f"{key}: low={low:g} must lie below high={high:g}.")
     if (axis.step is None) == (axis.log_steps is None):
-        raise LabError(f"{key}: low and high need either step or log_steps, not {'both' if axis.step else 'neither'}.")
+        raise LabError(
+            f"{key}: low and high need either step or log_steps, not {'neither' if axis.step is None else 'both'}."
+        )
     if axis.step is not None:
         if axis.step <= 0 or (high - low) / axis.step > _MOST_CELLS:
             raise LabError(f"{key}.step={axis.step:g}: must be above 0, and at least (high - low) / {_MOST_CELLS}.")
@@ -161,10 +179,12 @@ def _grid_values(axis: AxisConfig, key: str) -> list[float]:
     assert axis.log_steps is not None
     if not 2 <= axis.log_steps <= _MOST_CELLS or low <= 0:
         raise LabError(f"{key}.log_steps={axis.log_steps}: must be 2 or more, between a low and a high above 0.")
-    values = [round(low * (high / low) ** (n / (axis.log_steps - 1))) for n in range(axis.log_steps)]
-    if len(set(values)) < len(values):
-        raise LabError(f"{key}: log_steps={axis.log_steps} from {low:g} to {high:g} give {_plain(values)}; take fewer.")
-    return [float(value) for value in values]
+    values = [low * (high / low) ** (n / (axis.log_steps - 1)) for n in range(axis.log_steps)]
+    rounded = [float(round(value)) if whole else float(f"{value:.4g}") for value in values]
+    if len(set(rounded)) < len(rounded):
+        given = f"from {low:g} to {high:g} give {_plain(rounded)}"
+        raise LabError(f"{key}: log_steps={axis.log_steps} {given}; take fewer.")
+    return rounded
 
 
 def _axis(name: str, values: Mapping[str, tuple[Number, ...]]) -> Axis:

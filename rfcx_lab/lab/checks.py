@@ -31,6 +31,11 @@ def check_config(config: Config) -> list[RungConfig]:
         from rfcx_lab.lab.architectures import check_sweep  # a ladder needs none of what it imports
 
         check_sweep(config.sweep)
+        if 0 < config.training.epochs < config.onset.min_epochs:
+            raise LabError(
+                f"training.epochs={config.training.epochs}: a sweep needs a verdict on its fits, and with fewer than "
+                f"onset.min_epochs={config.onset.min_epochs} epochs there is none; train longer."
+            )
     elif config.kind not in ("ladder", "steps", "length"):
         raise LabError(f"kind={config.kind}: must be ladder, sweep, steps or length.")
     check_features(config.features, config.window)

@@ -67,7 +67,7 @@ class Conclusion:
         for asked, some in zip(finished, fitted, strict=True):
             curves[asked.cell] += some
         outcomes = judge_cells(self._plan, curves)
-        choice = choose_architectures(self._plan.space, outcomes)
+        choice = choose_architectures(self._plan.space, outcomes, repeats=self._config.sweep.repeats)
         measured = self._measure(choice["recommended"]["values"], finished)
         document = build_frontier_answer(
             self._plan,

@@ -20,7 +20,7 @@ from rfcx_lab.lab.space import Architecture, Number, Space
 from rfcx_lab.lab.sweep_plan import SweepPlan
 from rfcx_lab.model.backend import versions as model_versions
 from rfcx_lab.verdict import Curves
-from rfcx_lab.verdict.choice import recommend
+from rfcx_lab.verdict.choice import find_lowest, recommend
 from rfcx_lab.verdict.frontier import OPEN, Crossing, Frontier
 from rfcx_lab.verdict.frontier_sentence import write_frontier_sentence
 from rfcx_lab.verdict.importance import share_variation
@@ -176,18 +176,22 @@ def _describe_crossing(space: Space, crossing: Crossing, column: Sequence[int]) 
 
 
 def _describe_importance(space: Space, frontier: Frontier, *, confidence: float) -> dict[str, list[float]]:
+    """The axes' shares of the margin's variance; of an axis on which all that have learnt are alike nothing is said."""
     levels = {axis.name: [cell.get(axis.name) for cell in space.cells] for axis in space.axes}
+    sided = [cell for cell in range(len(space.cells)) if cell not in frontier.not_learnt]
+    levels = {axis: values for axis, values in levels.items() if len({values[cell] for cell in sided} - {None}) > 1}
     shares = share_variation(frontier.posterior, levels, left_out=frontier.not_learnt, confidence=confidence)
     return {axis: list(share) for axis, share in shares.items()}
 
 
-def choose_architectures(space: Space, outcomes: Mapping[int, Outcome]) -> dict[str, Any]:
-    """The `best` of the tried ones, and the `recommended`: within one standard error, the fewest parameters."""
+def choose_architectures(space: Space, outcomes: Mapping[int, Outcome], *, repeats: int) -> dict[str, Any]:
+    """The `best` of the tried ones, and the `recommended`: within one standard error, the fewest parameters.
+
+    `repeats` are those of a trial: an architecture that was tried once counts as much as one that was tried again.
+    """
     tried, judged = list(outcomes), [outcome.judged for outcome in outcomes.values()]
     summaries = [outcome.summary for outcome in outcomes.values()]
-    known = [summary for summary in summaries if summary.val_loss_best is not None]
-    best = min(known, key=lambda summary: (summary.val_loss_best or (math.inf,))[0], default=None)
-    chosen = recommend(summaries, judged)
+    chosen = recommend(summaries, judged, planned=repeats)
 
     def describe(index: int | None) -> dict[str, Any]:
         values: Architecture | None = None if index is None else space.cells[tried[index]]
@@ -200,7 +204,7 @@ def choose_architectures(space: Space, outcomes: Mapping[int, Outcome]) -> dict[
         }
 
     return {
-        "best": describe(None if best is None else best.index),
+        "best": describe(find_lowest(summaries, judged, planned=repeats)),
         "recommended": {
             **describe(chosen.index),
             "epochs": chosen.epochs,

@@ -67,9 +67,9 @@ class Search:
         self._frontier = FrontierConfig(confidence=config.confidence, tolerance=config.tolerance, overlap=overlap)
 
     @property
-    def count(self) -> int:
-        """Trials that were told, or are running."""
-        return self._outlast(lambda: count_trials(self._trials(), self.space))
+    def known(self) -> int:
+        """Trials that have brought a loss, or have failed: those left running are fitted first."""
+        return self.told + len(self._outlast(lambda: read_history(self._study, self.space)).failed)
 
     @property
     def told(self) -> int:

@@ -12,6 +12,7 @@ from rfcx_lab.errors import LabError
 from rfcx_lab.files import full_disk_said
 from rfcx_lab.lab.artifacts import artifact_folder
 from rfcx_lab.lab.asked import Asked
+from rfcx_lab.lab.checks import check_config
 from rfcx_lab.lab.claims import Claims, name_driver
 from rfcx_lab.lab.conclusion import Conclusion, Swept, judge_trial
 from rfcx_lab.lab.engine import Engine, open_engine
@@ -47,12 +48,12 @@ def run_sweep(config: Config, output: Path, *, fit: FitFunction = fit_rung, comm
             trained is kept.
     """
     runs = Path(config.runs_dir)
+    check_config(config)
     with full_disk_said(runs), open_engine(config.engine, tracking_uri=config.tracking.uri) as engine:
         clear_leftovers(runs)
-        check_storage(config.sweep.storage)
-        plan = plan_sweep(config, mapper=engine.map)
         with alone_on(f"sweep-{config.name}", runs=runs, else_=_ANOTHER), held(config.sweep.storage):
-            return _run(plan, engine, output, fit, command)
+            check_storage(config.sweep.storage)
+            return _run(plan_sweep(config, mapper=engine.map), engine, output, fit, command)
 
 
 def _run(plan: SweepPlan, engine: Engine, output: Path, fit: FitFunction, command: Sequence[str]) -> Swept:
@@ -70,7 +71,7 @@ def _run(plan: SweepPlan, engine: Engine, output: Path, fit: FitFunction, comman
             build=plan.rung,
             figures=artifact_folder(storage, runs),
         )
-        if search.count < config.sweep.n_trials:
+        if search.known < config.sweep.n_trials:
             engine.prepare(partial(warm_up, fit))  # while this process opens MLflow
         view = claims.do_alone(partial(StudyView, plan.study, config))  # one driver opens its run, and others find it
         try:
@@ -159,7 +160,7 @@ class Sweep:
             self._view.show_rungs(self._shown)
 
     def _say_plan(self) -> None:
-        sweep, cells, told = self._config.sweep, len(self._plan.space.cells), self._search.count
+        sweep, cells, told = self._config.sweep, len(self._plan.space.cells), self._search.known
         known = f", {told} of them known from earlier runs" if told else ""
         say(
             f"Trials: at most {max(sweep.n_trials, told)} over {cells} architectures{known}, {sweep.repeats} repeats "

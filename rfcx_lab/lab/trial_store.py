@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -30,13 +31,16 @@ _SETTLED = "sweep.settled."  # when its fits end
 
 
 def check_storage(storage: str) -> None:
-    """Raise LabError where a database can't be reached, which is better known before hours of features."""
-    if is_server(storage):
-        with _usable(storage):
+    """Raise LabError where trials can't be kept there, which is better known before hours of features."""
+    with _usable(storage):
+        if "://" in storage:
             engine = sqlalchemy.create_engine(
                 address(storage), poolclass=sqlalchemy.NullPool, **engine_options(storage)
             )
-            engine.connect().close()
+            sqlalchemy.inspect(engine).get_table_names()
+        elif os.path.lexists(storage):
+            with Path(storage).open("rb+"):
+                _mend(Path(storage))
 
 
 @contextmanager
@@ -49,8 +53,10 @@ def held(storage: str) -> Iterator[None]:
     if is_server(storage):
         yield
         return
-    path = sqlalchemy.make_url(storage).database if "://" in storage else storage
     with _usable(storage):
+        path = sqlalchemy.make_url(storage).database if "://" in storage else storage
+        if not str(path or "").strip() or path == ":memory:":
+            raise ValueError("it names no file")
         Path(str(path)).parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(f"{path}.driver", timeout=0)
         try:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rfcx_lab.verdict.frontier import ALL_OVERFIT, NONE_OVERFITS, OPEN
+from rfcx_lab.verdict.frontier import ALL_OVERFIT, FOUND, NONE_OVERFITS, OPEN
 from rfcx_lab.verdict.frontier_sentence import name_axis, name_column, title_frontier
 
 if TYPE_CHECKING:
@@ -22,18 +22,19 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SOUND, MIDDLE, OVERFIT = "#0072B2", "#FFFFFF", "#D55E00"  # Okabe and Ito: told apart by any eye
-_TRIED = "tried, with its repeats"
-_MARKS = (  # key, marker, colour, shift, size, label
+TRIED = "tried, with its repeats"
+MARKS = (  # key, marker, colour, shift, size, label
     ("best", "*", "#F0E442", -0.3, 17, "lowest validation loss"),
     ("recommended", "D", "#009E73", 0.3, 11, "recommended"),
 )
-_NOTHING: dict[str, Any] = {
+NOTHING = "has learnt nothing"
+_HATCHED: dict[str, Any] = {
     "fc": "0.85",
     "hatch": "xx",
     "ec": "0.55",
     "lw": 0,
     "zorder": 2.5,
-    "label": "has learnt nothing",
+    "label": NOTHING,
 }
 _FONT = 13  # points; at half the width they are still read
 _CELL = 0.85  # inches
@@ -191,15 +192,15 @@ def _draw_panel(axes: Axes, panel: Panel, document: Document) -> QuadMesh:
     mesh = axes.pcolormesh(
         edges_x, edges_y, np.ma.masked_invalid(panel.probability), cmap=colours, vmin=0, vmax=1, edgecolor="white", lw=1
     )
-    _draw_frontier(axes, panel, known=document["status"] != OPEN)
+    _draw_frontier(axes, panel, status=document["status"])
     for x, y in panel.not_learnt:
-        axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, **_NOTHING))
+        axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, **_HATCHED))
     for (x, y), cell in panel.cells.items():
         if cell["trials"]:
             repeats = cell["observed"]["repeats"] if cell["observed"] else 0
-            axes.plot(x, y - 0.08, "o", color="white", mec="black", ms=17, ls="", zorder=4, label=_TRIED)
+            axes.plot(x, y - 0.08, "o", color="white", mec="black", ms=17, ls="", zorder=4, label=TRIED)
             axes.text(x, y - 0.09, str(repeats), ha="center", va="center", fontsize=_FONT - 2, zorder=5)
-    for key, marker, colour, shift, size, label in _MARKS:
+    for key, marker, colour, shift, size, label in MARKS:
         values = document[key]["values"]
         place = None if values is None else panel.place(values)
         if place is not None:
@@ -215,23 +216,21 @@ def _draw_panel(axes: Axes, panel: Panel, document: Document) -> QuadMesh:
     return mesh
 
 
-def _draw_frontier(axes: Axes, panel: Panel, *, known: bool) -> None:
+def name_line(status: str) -> str:
+    """What a legend calls the line of the frontier."""
+    return {OPEN: "frontier, not established", FOUND: "frontier"}.get(status, "any frontier lies beyond")
+
+
+def _draw_frontier(axes: Axes, panel: Panel, *, status: str) -> None:
     from matplotlib.patches import Rectangle
 
-    style: dict[str, Any] = {
-        "fill": False,
-        "hatch": "////",
-        "ec": "0.35",
-        "lw": 0,
-        "zorder": 2,
-        "label": "where it may run",
-    }
+    may: dict[str, Any] = {"hatch": "////", "ec": "0.35", "lw": 0, "zorder": 2, "label": "where it may run"}
     for y, (low, high) in zip(panel.rows, panel.band, strict=True):
-        axes.add_patch(Rectangle((low, y - 0.5), max(high - low, 0.0), 1, **style))
+        axes.add_patch(Rectangle((low, y - 0.5), max(high - low, 0.0), 1, fill=False, **may))
     xs = [x for x in panel.line for _ in range(2)]
     ys = [y + side for y in panel.rows for side in (-0.5, 0.5)]
-    label = "frontier" if known else "frontier, not established"
-    axes.plot(xs, ys, "-" if known else "--", color="black", lw=3, zorder=3, clip_on=False, label=label)
+    dash = "--" if status == OPEN else "-"
+    axes.plot(xs, ys, dash, color="black", lw=3, zorder=3, clip_on=False, label=name_line(status))
 
 
 def _fits(values: Values, chosen: Values) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rfcx_lab.report.exhibit import Tick
-from rfcx_lab.report.frontier import Panel, label_axis, panels_of
+from rfcx_lab.report.frontier import Panel, label_axis, name_line, panels_of
 from rfcx_lab.verdict.frontier import OPEN
 from rfcx_lab.verdict.frontier_sentence import name_column
 
@@ -41,6 +41,7 @@ class Map:
     cells: tuple[Cell, ...]
     path: str
     known: bool
+    line: str  # what the path is
     band: tuple[tuple[float, float, float], ...]
     along: str
     across: str
@@ -75,6 +76,7 @@ def _draw(panel: Panel, document: Mapping[str, Any]) -> Map:
         ),
         path=_path(panel, deep),
         known=document["status"] != OPEN,
+        line=name_line(document["status"]),
         band=tuple(
             (_x(low), _y(row + 0.5, deep), max(_x(high) - _x(low), 0.0))
             for row, (low, high) in zip(panel.rows, panel.band, strict=True)

@@ -182,16 +182,23 @@ def _say_not_learnt(document: Mapping[str, Any]) -> str:
 
 
 def _say_importance(document: Mapping[str, Any]) -> str:
-    """Which axis matters most; nothing of a space with one axis."""
+    """Which axis matters most, or that it is not known; nothing of a space with one axis."""
     shares = sorted(document.get("importance", {}).items(), key=lambda item: -item[1][0])
     if len(shares) < 2:
         return ""
     (first, share), *others = shares
+    if share[1] <= max(other[2] for _, other in others):  # where little is known, the order is chance
+        said = ", ".join(f"{name_axis(axis)} {_say_share(other)}" for axis, other in shares)
+        return f"Which axis matters most is not established; of the variance each explains alone: {said}."
     rest = ", ".join(f"{name_axis(axis)} {100 * other[0]:.0f} %" for axis, other in others)
     return (
         f"How far a model overfits depends most on {name_axis(first)}: alone it explains {100 * share[0]:.0f} % of the "
         f"variance over the space ({100 * share[1]:.0f} to {100 * share[2]:.0f} %); {rest}."
     )
+
+
+def _say_share(share: Sequence[float]) -> str:
+    return f"{100 * share[0]:.0f} % ({100 * share[1]:.0f} to {100 * share[2]:.0f} %)"
 
 
 def _say_search(document: Mapping[str, Any]) -> str:

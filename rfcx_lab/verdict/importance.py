@@ -37,7 +37,8 @@ def share_variation(
     shares = {}
     for axis, values in levels.items():
         explained = _between(drawn, [values[cell] for cell in kept])
-        low, middle, high = np.quantile(explained / np.maximum(total, 1e-300), tails)
+        share = np.minimum(explained / np.maximum(total, 1e-300), 1.0)  # all of it, but for rounding
+        low, middle, high = np.quantile(share, tails)
         shares[axis] = (float(middle), float(low), float(high))
     return shares
 

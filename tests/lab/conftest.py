@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,6 +16,8 @@ from tests import fakes
 from tests.conftest import TOY, compose_config
 from tests.lab.driver import start_driver
 from tests.lab.interrupted import Life, live
+from tests.lab.servers import Postgres
+from tests.lab.sweeps import SIZE
 
 
 @pytest.fixture
@@ -40,6 +42,35 @@ def ready_config(prepared, toy_config, tmp_path) -> Callable[..., Config]:
     """As `toy_config`, where the sounds, their features and MLflow's tables are there already."""
     shutil.copytree(prepared, tmp_path / "runs")
     return toy_config
+
+
+@pytest.fixture
+def make_sweep_config(ready_config) -> Callable[..., Config]:
+    """A small sweep; further overrides as arguments."""
+    return lambda *overrides: ready_config(*SIZE, *overrides)
+
+
+@pytest.fixture
+def sweep_config(make_sweep_config) -> Config:
+    return make_sweep_config()
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[Postgres]:
+    cluster = Postgres()
+    yield cluster
+    cluster.remove()
+
+
+@pytest.fixture
+def make_runs(prepared, tmp_path):
+    """A `runs_dir` that is ready, under a name."""
+
+    def make(name: str = "runs") -> Path:
+        shutil.copytree(prepared, tmp_path / name)
+        return tmp_path / name
+
+    return make
 
 
 @pytest.fixture

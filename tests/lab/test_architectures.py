@@ -46,6 +46,8 @@ def test_grids_have_equal_ratios_or_equal_steps():
         sweep_of("sweep.along=dense_layers", "sweep.space.lstm_dropout={values: [], low: 0, high: 0.3, step: 0.1}")
     )
     assert step.axes[-1].values == (0.0, 0.1, 0.2, 0.3)
+    rates = check_sweep(sweep_of("sweep.space.lstm_dropout={values: [], low: 0.05, high: 0.6, log_steps: 4}"))
+    assert rates.axes[-1].values == (0.05, 0.1145, 0.2621, 0.6)  # shares are not rounded to whole numbers
 
 
 @pytest.mark.parametrize(
@@ -61,6 +63,7 @@ def test_grids_have_equal_ratios_or_equal_steps():
         (["sweep.space.lstm_dropout.values=[0,1]"], "dropout rates must lie from 0 to below 1"),
         (["sweep.space.lstm_width={values: [], low: 9, high: 4, step: 1}"], "low=9 must lie below high=4"),
         (["sweep.space.lstm_width={values: [], low: 4, high: 9}"], "either step or log_steps, not neither"),
+        (["sweep.space.lstm_width={values: [], low: 4, high: 9, step: 0, log_steps: 2}"], "log_steps, not both"),
         (["sweep.space.lstm_width={values: [], low: 4, high: 9, step: 2}"], "no whole number of steps of 2"),
         (["sweep.space.lstm_width={values: [], low: 1, high: 4, log_steps: 9}"], "take fewer"),
         (["sweep.space.lstm_width={values: [], low: 1, high: 9999, step: 0.00001}"], "must be above 0, and at least"),
@@ -77,6 +80,15 @@ def test_grids_have_equal_ratios_or_equal_steps():
         (["sweep.tolerance=0"], "sweep.tolerance=0"),
         (["sweep.space.lstm_width={values: [], low: 1, high: 2000, step: 1}"], "more than a frontier can be inferred"),
         (["sweep.space.lstm_width={values: [], low: 1, high: 9000, step: 1}"], "holds up to 36000 architectures"),
+        (
+            [
+                "sweep.space.dense_layers.values=[2]",
+                "sweep.space.dense_width.values=[2]",
+                "sweep.space.dense_taper.values=[0.3,0.5]",
+            ],
+            "sweep.space.dense_taper: 0.3 and 0.5 give the same layers (LSTM 4, Dense 2 + 1)",
+        ),
+        (["training.epochs=9"], "training.epochs=9: a sweep needs a verdict on its fits, and with fewer than onset"),
         (["kind=both"], "kind=both: must be ladder, sweep, steps or length"),
     ],
 )

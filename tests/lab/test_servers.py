@@ -12,60 +12,38 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import nullcontext
-from dataclasses import dataclass
-from pathlib import Path
 from wsgiref.util import setup_testing_defaults
 
-import optuna
-import psutil
 import pytest
-from mlflow import MlflowClient
-from optuna.storages import JournalStorage, RDBStorage
+from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-from rfcx_lab.lab import claims
-from rfcx_lab.lab.claims import Claims
 from rfcx_lab.lab.dashboard import make_app
-from rfcx_lab.lab.search import Search
-from rfcx_lab.lab.sweep_plan import plan_sweep
 from rfcx_lab.lab.trial_store import open_study
 from tests import fakes
-from tests.conftest import ROOT, TOY, compose_config
+from tests.conftest import ROOT, TOY
 from tests.lab.driver import Moment, said, start_driver
-from tests.lab.outcome import assert_view_is_whole, by_level, runs_of
-from tests.lab.servers import PASSWORD, MlflowServer, Postgres
-
-EPOCHS, REPEATS, TRIALS = 14, 2, 6
-SIZE = (
-    "kind=sweep",
-    f"training.epochs={EPOCHS}",
-    f"sweep.repeats={REPEATS}",
-    f"sweep.n_trials={TRIALS}",
-    "sweep.confidence=0.999",
-    "split.test_fraction=0.3",
-    "sweep.space.lstm_width.values=[4,16,64]",
-    "sweep.space.dense_layers.values=[0,3]",
+from tests.lab.outcome import assert_view_is_whole, runs_of
+from tests.lab.servers import PASSWORD, MlflowServer
+from tests.lab.shared import (
+    QUICK,
+    SIZE,
+    SLOW,
+    TRIALS,
+    Servers,
+    assert_whole,
+    begun,
+    database,
+    document_of,
+    finish,
+    heard,
+    kill_a_worker,
+    streamed,
+    trials_of,
+    wait_for,
 )
-QUICK, SLOW = {fakes.STREAMED: "1"}, {fakes.STREAMED: "1", fakes.SECONDS_PER_EPOCH: "0.05"}
-
-
-@dataclass(frozen=True)
-class Servers:
-    postgres: Postgres
-    mlflow: MlflowServer
-
-    def of(self, study: str) -> tuple[str, ...]:
-        """What sends a study's trials and curves there."""
-        return (*SIZE, f"name={study}", f"sweep.storage={self.postgres.url('lab')}", f"tracking.uri={self.mlflow.uri}")
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Postgres]:
-    cluster = Postgres()
-    yield cluster
-    cluster.remove()
+from tests.lab.sweeps import REPEATS
 
 
 @pytest.fixture(scope="module")
@@ -89,79 +67,6 @@ def undisturbed(prepared, tmp_path_factory) -> list[tuple]:
     shutil.copytree(prepared, runs)
     finish(runs, *SIZE)
     return trials_of(JournalStorage(JournalFileBackend(f"{runs}/optuna/smoke.log")), "smoke")
-
-
-@pytest.fixture
-def make_runs(prepared, tmp_path):
-    """A `runs_dir` that is ready, under a name."""
-
-    def make(name: str = "runs") -> Path:
-        shutil.copytree(prepared, tmp_path / name)
-        return tmp_path / name
-
-    return make
-
-
-def finish(runs: Path, *overrides: str, environment: dict[str, str] = QUICK) -> None:
-    """Run a driver to its end."""
-    driver = start_driver(runs, *overrides, environment=environment)
-    driver.join(120)
-    assert driver.exitcode == 0, said(runs)
-
-
-def trials_of(storage, study: str) -> list[tuple]:
-    """What must not hang on an interruption."""
-    return [
-        (t.number, t.state, t.params, t.value, t.user_attrs.get("margins"), t.user_attrs.get("repeats"))
-        for t in optuna.load_study(study_name=study, storage=storage).trials
-    ]
-
-
-def database(servers: Servers) -> RDBStorage:
-    return RDBStorage(servers.postgres.url("lab").replace("postgresql", "postgresql+psycopg"))
-
-
-def assert_whole(servers: Servers, study: str, trials: int = TRIALS) -> None:
-    """Each trial told once, none running, and in MLflow every run and every epoch once."""
-    states = Counter(state for _, state, *_ in trials_of(database(servers), study))
-    assert states == {TrialState.COMPLETE: trials}
-    assert_view_is_whole(servers.mlflow.uri, repeats=REPEATS, epochs=EPOCHS, rungs=trials, experiment=study)
-
-
-def document_of(runs: Path) -> dict:
-    document = json.loads((runs / "studies" / "out" / "frontier.json").read_text())
-    del document["data"]["root"]
-    return document
-
-
-def wait_for(happened, driver) -> None:
-    waited = threading.Event()
-    for _ in range(24_000):
-        if happened():
-            return
-        assert driver.is_alive()
-        waited.wait(0.005)
-    raise AssertionError("it never happened")
-
-
-def heard(runs: Path) -> str:
-    return said(runs) if runs.with_suffix(".said").exists() else ""
-
-
-def streamed(servers: Servers, study: str) -> int:
-    """Epochs of its fits that MLflow has."""
-    client = MlflowClient(tracking_uri=servers.mlflow.uri)
-    fits = by_level(runs_of(servers.mlflow.uri, study), "fit")
-    return sum(len(client.get_metric_history(fit.info.run_id, "loss/val")) for fit in fits)
-
-
-def begun(diary: Path) -> list[str]:
-    return diary.read_text().splitlines() if diary.exists() else []
-
-
-def kill_a_worker(pid: int) -> None:
-    below = psutil.Process(pid).children(recursive=True)
-    next(child for child in below if "spawn_main" in " ".join(child.cmdline())).kill()
 
 
 # One driver
@@ -309,97 +214,3 @@ def test_a_dead_driver_s_trial_is_taken_up_by_another_one(servers, make_runs, tm
     assert "Trial 0 is taken up: its driver on " in heard(folders[1])
     assert Counter(line.split(":")[0] for line in begun(diaries[1])) == {f"Trial {n}": REPEATS for n in range(TRIALS)}
     assert begun(diaries[1])[-1].startswith("Trial 0")
-
-
-# Claims
-
-
-@pytest.fixture
-def open_search(postgres, make_runs, tmp_path):
-    """Drivers of one study, in this process."""
-    plan = plan_sweep(compose_config(*TOY, *SIZE, "engine=inline", f"runs_dir={make_runs()}", "sweep.sampler=random"))
-    url = postgres.url("lab")
-
-    def make(study: str, driver: str, **sweep) -> Search:
-        config = plan.config.sweep
-        for key, value in {"storage": url, **sweep}.items():
-            setattr(config, key, value)
-        opened = open_study(url, name=study, identity=plan.identity)
-        claim = Claims(opened, driver, storage=url, patience=config.patience)
-        return Search(
-            opened,
-            plan.space,
-            config,
-            claims=claim,
-            seed=0,
-            overlap=plan.overlap,
-            build=plan.rung,
-            figures=tmp_path / "figures",
-        )
-
-    return make
-
-
-@pytest.mark.parametrize("locked", [True, False], ids=["with the lock", "without"])
-def test_drivers_that_ask_at_once_never_ask_for_too_many(locked, open_search, monkeypatch):
-    """Without the lock, as when the database breaks off under it, the one that came too late gives back."""
-    if not locked:
-        monkeypatch.setattr(claims, "alone_in", lambda *storage, **patience: nullcontext())
-    study, gate, batches = f"raced {locked}", threading.Barrier(3), []
-    searches = [open_search(study, driver, n_trials=4, at_once=2) for driver in "abc"]
-
-    def ask(search: Search) -> None:
-        gate.wait()
-        batches.extend(search._ask()[0])
-
-    for _ in range(3):  # of a driver's batches
-        threads = [threading.Thread(target=ask, args=[search]) for search in searches]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    kept = {asked.number for asked in batches}
-    assert len(kept) == 4
-    assert len({asked.cell for asked in batches}) == 4 or not locked
-    running = [t.number for t in searches[0]._study.trials if t.state == TrialState.RUNNING]
-    assert set(running) == kept
-    if locked:
-        assert running == [0, 1, 2, 3]
-
-
-def test_a_running_trial_is_left_to_its_driver_for_as_long_as_it_lives(open_search, monkeypatch, capsys):
-    now = [100.0]
-    monkeypatch.setattr(claims, "_now", lambda: now[0])
-    one, two = (open_search("lived", driver, patience=10.0) for driver in "ab")
-    one.claims._beat()
-    batch = one._ask()[0]
-    trials = [asked.number for asked in batch]
-    assert len(trials) == 2
-
-    def taken_by_two() -> list[int]:
-        two.claims.look()
-        return [trial.number for trial in two._running() if two.claims.may_take_up(trial)]
-
-    for _ in range(5):
-        assert taken_by_two() == []
-        now[0] += 19
-        assert taken_by_two() == []
-        one.claims._beat()
-    assert taken_by_two() == []
-    now[0] += 21
-    assert taken_by_two() == trials
-    one.claims._beat()  # it was but suspended
-    assert taken_by_two() == []
-    one.claims._set_beat(None)  # it leaves
-    assert taken_by_two() == trials
-    taken = two._ask()[0]
-    assert [(asked.number, asked.cell, asked.repeats) for asked in taken] == [
-        (asked.number, asked.cell, asked.repeats) for asked in batch
-    ]
-    told = {"margins": [0.1, 0.2], "notes": {}, "curves": [], "standing": "Told."}
-    one.tell(batch[0], value=1.0, **told)
-    assert "another driver has taken it over" in capsys.readouterr().out
-    for value in (2.0, 3.0):  # the answer to the first call was lost
-        two.tell(taken[0], value=value, **told)
-    first, second = one._study.trials
-    assert (first.state, first.value, second.state) == (TrialState.COMPLETE, 2.0, TrialState.RUNNING)

@@ -88,6 +88,9 @@ def test_a_frontier_that_is_not_established_is_dashed():
     panel = frontier_figure(made(status="open")).axes[0]
     assert line_of(panel, "frontier, not established").get_linestyle() == "--"
     assert line_of(frontier_figure(made()).axes[0], "frontier").get_linestyle() == "-"
+    for status in ("all_overfit", "none_overfits"):  # a line at the edge is no frontier of this space
+        nowhere = frontier_figure(made(status=status)).axes[0]
+        assert line_of(nowhere, "any frontier lies beyond").get_linestyle() == "-"
 
 
 def test_a_column_that_the_frontier_does_not_cross_shows_it_at_the_edge():
@@ -111,6 +114,14 @@ def test_a_panel_per_value_of_a_third_axis_with_what_lacks_it_in_each():
     assert [panel.get_title() for panel in figure.axes[:2]] == ["dense dropout 0", "dense dropout 0.4"]
     found = [list(line_of(panel, "frontier").get_xdata()) for panel in figure.axes[:2]]
     assert found == [[1.5, 1.5, 0.5, 0.5], [1.5, 1.5, 1.0, 1.0]]
+    plot = frontier_plot(document)
+    lines = [trace for trace in plot.data if trace.name == "frontier"]
+    assert [(list(line.x), line.visible) for line in lines] == [(found[0], True), (found[1], False)]
+    buttons = plot.layout.updatemenus[0].buttons  # one panel at a time: a card of the dashboard holds no more
+    assert [button.label for button in buttons] == ["dense dropout 0", "dense dropout 0.4"]
+    for button, line in zip(buttons, lines, strict=True):
+        visible = [trace for trace, shown in zip(plot.data, button.args[1], strict=True) if shown]
+        assert line in visible and len([trace for trace in visible if trace.type == "heatmap"]) == 1
 
 
 def untaught(*places: tuple[int, int]) -> list[dict]:
@@ -159,7 +170,16 @@ def test_the_dashboard_s_graph_shows_the_same():
     drawn = {trace.name: trace for trace in frontier_plot(document).data}
     assert list(drawn["frontier"].x) == list(line_of(frontier_figure(document).axes[0], "frontier").get_xdata())
     assert list(drawn["frontier"].y) == [-0.5, 0.5, 0.5, 1.5]
+    assert not frontier_plot(document).layout.updatemenus
+    unknown = {trace.name: trace for trace in frontier_plot({**document, "status": "open"}).data}
+    assert unknown["frontier, not established"].line.dash == "dash"
     assert list(drawn["tried"].hovertext) == ["16 0: trial 0", "16 2: trial 0"]
+    for mark, shift in (("lowest validation loss", -0.3), ("recommended", 0.3)):
+        assert (list(drawn[mark].x), list(drawn[mark].y)) == ([1 + shift], [0.28])
+    assert "has learnt nothing" not in drawn
+    document["architectures"][5]["learnt"] = False
+    nothing = {trace.name: trace for trace in frontier_plot(document).data}["has learnt nothing"]
+    assert (list(nothing.x), list(nothing.y)) == ([2.0], [0.72])
     [heat] = [trace for trace in drawn.values() if trace.type == "heatmap"]
     assert [[p > 0.5 for p in row] for row in heat.z] == [[False, False, True], [False, True, True]]
 
@@ -237,5 +257,11 @@ def test_the_sentence_says_how_sure_the_end_of_a_row_is_and_what_matters_most():
     assert "with no dense layers only beyond the largest, LSTM width 64 (not sure); " in answer
     assert "with 2 dense layers already at the smallest, LSTM width 4 (sure from 16 on). " in answer
     assert "depends most on LSTM width: alone it explains 70 % of the variance over the space (60 to 80 %)" in answer
+    unknown = made(importance={"dense_layers": [0.2, 0.0, 0.6], "lstm_width": [0.7, 0.4, 0.8]})["answer"]
+    assert (
+        "Which axis matters most is not established; of the variance each explains alone: LSTM width 70 % (40"
+        in unknown
+    )
+    assert "depends most" not in unknown
     falling = crossing(0, None, low=None, high=None, status="open", monotone=False)
     assert "at no one place, as smaller models overfit and larger ones do not" in made(crossings=[falling])["answer"]

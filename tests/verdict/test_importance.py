@@ -48,3 +48,11 @@ def test_an_axis_explains_nothing_where_it_does_not_exist_nor_a_cell_that_is_lef
     wild[7] = 1000.0
     assert share_variation(posterior(wild), {"columns": partly}, left_out=[7])["columns"][0] > 0.5
     assert share_variation(posterior(wild), {"columns": [None] * 24})["columns"] == (0.0, 0.0, 0.0)
+
+
+def test_an_axis_that_is_alone_explains_all_and_never_more() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        shares = share_variation(posterior(rng.normal(size=24), sd=0.5), {"cells": list(range(24))})
+        assert shares["cells"] == pytest.approx((1.0,) * 3)
+        assert max(shares["cells"]) <= 1
