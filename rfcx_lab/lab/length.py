@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rfcx_lab.config import Config, NoiseData
 from rfcx_lab.console import say
-from rfcx_lab.data.swap import Swapped, swap_lengths
-from rfcx_lab.data.telling import majority
+from rfcx_lab.data.swap import swap_lengths
+from rfcx_lab.data.telling import drawn_variance, majority
 from rfcx_lab.errors import LabError
 from rfcx_lab.features.cache import WindowStore, ensure_windows
 from rfcx_lab.files import full_disk_said
@@ -27,7 +28,8 @@ from rfcx_lab.lab.upkeep import clear_leftovers, write_circumstances
 from rfcx_lab.lab.work import FitFunction, Job, measure
 from rfcx_lab.model.fit import fit_rung
 from rfcx_lab.report.files import write_length
-from rfcx_lab.verdict.length import SHARES, PipelineRecord
+from rfcx_lab.verdict.length import SHARES, WITHIN, PipelineRecord
+from rfcx_lab.verdict.shares import Draw
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,33 @@ class Measured:
 
     document: dict[str, Any]
     files: list[Path]
+
+
+@dataclass(frozen=True, eq=False)
+class SwappedHits:
+    """By `verdict.length.SHARES`, which test calls `[fits, N]` are named so; whose own box is `within`; where from."""
+
+    hits: dict[str, NDArray[np.bool_]]
+    within: NDArray[np.bool_]  # [N]
+    recordings: NDArray[np.str_]  # [N]
+
+    def shares(self, name: str) -> list[float]:
+        """One per fit; none where there is no call that it is of."""
+        hits = self.hits[name][:, self._of(name)]
+        return [float(fit.mean()) for fit in hits] if hits.size else []
+
+    def draws(self) -> dict[str, Draw]:
+        """Of every share, and of the two differences that are claimed."""
+        hits = {name: each.astype(np.float64) for name, each in self.hits.items()}
+        values = {
+            **hits,
+            "swap_costs": hits["within_true"] - hits["within_swapped"],
+            "follows_length": hits["donor_swapped"] - hits["donor_true"],
+        }
+        return {name: _draw(each[:, self._of(name)], self.recordings[self._of(name)]) for name, each in values.items()}
+
+    def _of(self, name: str) -> NDArray[np.bool_]:
+        return self.within if name in (*WITHIN, "swap_costs") else np.ones_like(self.within)
 
 
 def measure_length(
@@ -62,12 +91,12 @@ def measure_length(
             say(f"\nPipeline {index} of {len(configs) - 1}: {name}", style="bold")
             climb = climb_with(engine, one, output / "boxes" / f"{index}", fit=fit, command=command, page=False)
             say(f"\nPipeline {index}, lengths swapped between species", style="bold")
-            shares, within = measure_swapped(engine, one, climb)
+            swapped = measure_swapped(engine, one, climb)
             say(f"\nPipeline {index}, on white noise", style="bold")
             noise = climb_with(engine, noisy, output / "noise" / f"{index}", fit=fit, command=command, page=False)
             climbs.append((climb, noise))
             epochs = one.training.epochs, noisy.training.epochs
-            records.append(_record(name, climb, noise, shares=shares, within=within, epochs=epochs, runs=runs))
+            records.append(_record(name, climb, noise, swapped=swapped, epochs=epochs, runs=runs))
     document = build_length_answer(config, climbs=climbs, records=records)
     record = length_record([(one.name, climb, noise) for one, (climb, noise) in zip(records, climbs, strict=True)])
     files = write_length(output, document, record)
@@ -98,8 +127,8 @@ def noise_configs(config: Config, configs: Sequence[Config]) -> list[Config]:
     ]
 
 
-def measure_swapped(engine: Engine, config: Config, climb: Climb) -> tuple[dict[str, list[float]], int]:
-    """Shares of the test calls per repeat, by `verdict.length.SHARES`, and how many lie within their swapped boxes.
+def measure_swapped(engine: Engine, config: Config, climb: Climb) -> SwappedHits:
+    """What the fits name of the test calls with the boxes they have, and with swapped ones.
 
     Raises:
         LabError: a swapped box reaches sound that can't be read.
@@ -121,13 +150,15 @@ def measure_swapped(engine: Engine, config: Config, climb: Climb) -> tuple[dict[
         )
     specs = [spec for spec in climb.specs if store.has_model(spec.key)]
     _measure(engine, specs, windows, store=store, config=config)
+    test = climb.specs[0].split.test
     pairs = [(store.held_out(spec), store.held_out(spec, windows=windows)) for spec in specs]
-    shares: dict[str, list[float]] = {name: [] for name in SHARES}
-    for spec, (true, other) in zip(specs, pairs, strict=True):
-        if true is not None and other is not None:
-            for name, share in _shares(spec, true, other, swapped).items():
-                shares[name].append(share)
-    return shares, int(swapped.within[climb.specs[0].split.test].sum())
+    fits = [
+        _hits(true, other, labels=climb.specs[0].labels[test], donor=swapped.donor[test])
+        for true, other in pairs
+        if true is not None and other is not None
+    ]
+    hits = {name: np.array([fit[name] for fit in fits]).reshape(len(fits), len(test)) for name in SHARES}
+    return SwappedHits(hits, swapped.within[test], climb.clips.table["recording_id"].to_numpy()[test])
 
 
 def _measure(
@@ -144,45 +175,52 @@ def _measure(
             say(f"Repeat {job.spec.split.repeat}, not measured on swapped boxes: {result.reason}", style="red")
 
 
-def _shares(spec: FitSpec, true: HeldOut, other: HeldOut, swapped: Swapped) -> dict[str, float]:
-    test = spec.split.test
-    labels, donor, within = spec.labels[test], swapped.donor[test], swapped.within[test]
+def _hits(
+    true: HeldOut, other: HeldOut, *, labels: NDArray[np.int64], donor: NDArray[np.int64]
+) -> dict[str, NDArray[np.bool_]]:
     named, named_then = (held.probabilities.argmax(axis=1) for held in (true, other))
-    hits = {
-        "true": named == labels,
-        "swapped": named_then == labels,
-        "within_true": (named == labels)[within],
-        "within_swapped": (named_then == labels)[within],
+    right, right_then = named == labels, named_then == labels
+    return {
+        "true": right,
+        "swapped": right_then,
+        "within_true": right,
+        "within_swapped": right_then,
         "donor_true": named == donor,
         "donor_swapped": named_then == donor,
     }
-    return {name: float(np.mean(hit)) if hit.size else 0.0 for name, hit in hits.items()}
 
 
 def _record(
-    name: str,
-    climb: Climb,
-    noise: Climb,
-    *,
-    shares: dict[str, list[float]],
-    within: int,
-    epochs: tuple[int, int],
-    runs: Path,
+    name: str, climb: Climb, noise: Climb, *, swapped: SwappedHits, epochs: tuple[int, int], runs: Path
 ) -> PipelineRecord:
-    store, test = FitStore(runs / "fits"), noise.specs[0].split.test
-    held = [store.held_out(spec) for spec in noise.specs]
+    store, test, labels = FitStore(runs / "fits"), noise.specs[0].split.test, noise.specs[0].labels
+    held = [one for spec in noise.specs if (one := store.held_out(spec)) is not None]
+    frequent, share = majority(labels[test])
+    named = np.array([one.probabilities.argmax(axis=1) for one in held]).reshape(len(held), len(test))
+    right = named == labels[test]
+    recordings = noise.clips.table["recording_id"].to_numpy()[test]
     [curves] = noise.record.curves.values()
     return PipelineRecord(
         name=name,
         epochs=epochs[0],
         noise_epochs=epochs[1],
-        shares=shares,
-        rows=len(climb.specs[0].split.test),
-        within_rows=within,
+        shares={each: swapped.shares(each) for each in SHARES},
+        rows=len(swapped.within),
+        within_rows=int(swapped.within.sum()),
         validation_fraction=climb.record.validation_fraction,
-        noise=[one.accuracy for one in held if one is not None],
+        noise=[float(each.mean()) for each in right],
         noise_rows=len(test),
         noise_fraction=noise.record.validation_fraction,
-        majority=majority(noise.specs[0].labels[test])[1],
+        majority=share,
+        draws={
+            **swapped.draws(),
+            "noise": _draw(right, recordings),
+            "beats_majority": _draw(right.astype(np.float64) - (labels[test] == frequent), recordings),
+        },
         curves=curves,
     )
+
+
+def _draw(hits: NDArray[Any], recordings: NDArray[np.str_]) -> Draw:
+    """Of a mean over fits and calls `[fits, N]`; of nothing where there is none."""
+    return Draw(*drawn_variance(hits.mean(axis=0), recordings)) if hits.size else Draw(0.0, 0)

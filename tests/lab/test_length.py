@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
+import numpy as np
 import pytest
 
 from rfcx_lab.config import StepConfig
+from rfcx_lab.data.telling import drawn_variance
 from rfcx_lab.errors import LabError
 from rfcx_lab.lab import work
 from rfcx_lab.lab.contract import check_document
-from rfcx_lab.lab.length import measure_length, noise_configs
+from rfcx_lab.lab.length import SwappedHits, measure_length, noise_configs
 from rfcx_lab.lab.steps import step_configs
 from rfcx_lab.lab.study import plan_study
 from rfcx_lab.report.table import LENGTH_HEADER, length_rows
-from rfcx_lab.verdict.length import judge_pipelines, read_pipelines
+from rfcx_lab.verdict.length import SHARES, judge_pipelines, read_pipelines
 from rfcx_lab.verdict.record import read_record
 from tests import fakes
 from tests.conftest import TOY, compose_config
 
 SIZE = (
     "engine=inline", "training.epochs=4", "steps.repeats=3", "length.repeats=3", "length.epochs=[6,4]",
-    "window.frames=120", *(override for override in TOY if override.startswith("data.")),
+    "window.frames=120", "split.test_fraction=0.5", *(override for override in TOY if override.startswith("data.")),
 )  # fmt: skip
 STEPS = [
     StepConfig("boxes", {}),
@@ -65,6 +67,37 @@ def test_a_fixed_window_hides_it(measured):
     assert not any(claim["established"] for claim in windows["claims"].values())
     assert windows["audit"]["frames_status"] == "green"
     assert measured.document["answer"].count(" Shown:") == 1
+
+
+def test_shares_and_their_draw_are_of_the_calls_they_name():
+    """Two fits, four calls of three recordings, the last of which loses sound in its swapped box."""
+    true, swapped = np.array([[1, 1, 0, 1], [1, 1, 1, 1]], bool), np.array([[0, 1, 0, 0], [0, 0, 0, 0]], bool)
+    donor = np.array([[1, 0, 0, 0], [1, 0, 1, 0]], bool)
+    hits = dict(zip(SHARES, (true, swapped, true, swapped, np.zeros_like(true), donor), strict=True))
+    found = SwappedHits(hits, np.array([True, True, True, False]), np.array(["a", "b", "c", "c"]))
+    assert found.shares("true") == [0.75, 1.0]
+    assert found.shares("within_true") == [pytest.approx(2 / 3), 1.0]
+    draws = found.draws()
+    lost = np.array([1.0, 0.5, 0.5])  # of the first three, over the fits
+    assert asdict(draws["swap_costs"]) == {"variance": pytest.approx(np.var(lost, ddof=1) / 3), "recordings": 3}
+    followed = np.array([1.0 - 0.375, 0.0 - 0.375, 0.5 - 2 * 0.375])  # by recording, less the mean
+    assert draws["follows_length"].variance == pytest.approx(3 / 2 * (followed**2).sum() / 4**2)
+    nowhere = replace(found, within=np.zeros(4, bool))
+    assert (nowhere.shares("within_true"), nowhere.draws()["swap_costs"].recordings) == ([], 0)
+
+
+def test_a_reader_s_lead_over_the_most_frequent_species_is_paired_by_call(measured, config):
+    boxes, windows = (one["measured"] for one in measured.document["pipelines"])
+    layout = plan_study(noise_configs(config, step_configs(config))[0])
+    test = layout.fits[0].split.test
+    labels, recordings = layout.clips.labels[test], layout.clips.table["recording_id"].to_numpy()[test]
+    frequent = np.bincount(labels).argmax()
+    assert boxes["noise"] == [1.0] * 3
+    assert boxes["draws"]["noise"]["variance"] == 0  # every call is named rightly: the lead is in the others
+    variance, count = drawn_variance((labels != frequent).astype(float), recordings)
+    assert variance > 0
+    assert boxes["draws"]["beats_majority"] == {"variance": pytest.approx(variance), "recordings": count}
+    assert windows["draws"]["swap_costs"]["variance"] == 0
 
 
 def test_claims_follow_from_the_files(measured):
@@ -112,7 +145,7 @@ def test_noise_fits_are_those_of_the_article_on_noise(config):
     root = plan_study(step_configs(config)[0]).clips.root
     article = compose_config(
         "+experiment=article", "data=noise", f"data.root={root}", "window.frames=120", "training.epochs=6",
-        "ladder.repeats=3", "engine=inline", f"runs_dir={config.runs_dir}",
+        "split.test_fraction=0.5", "ladder.repeats=3", "engine=inline", f"runs_dir={config.runs_dir}",
     )  # fmt: skip
     ahead = {spec.key for spec in plan_study(article).fits}
     assert ahead == {spec.key for spec in plan_study(noise_configs(config, step_configs(config))[0]).fits}
