@@ -24,6 +24,7 @@ from rfcx_lab.lab.ladder import Climb, climb_with
 from rfcx_lab.lab.length_answer import build_length_answer, length_record
 from rfcx_lab.lab.sources import locate_data
 from rfcx_lab.lab.steps import say_plan, step_configs
+from rfcx_lab.lab.study import Layout, plan_study
 from rfcx_lab.lab.upkeep import clear_leftovers, write_circumstances
 from rfcx_lab.lab.work import FitFunction, Job, measure
 from rfcx_lab.model.fit import fit_rung
@@ -84,7 +85,8 @@ def measure_length(
         clear_leftovers(runs)
         configs = step_configs(config)
         on_noise = noise_configs(config, configs)
-        say_plan(f"Pipelines: {len(configs)}, each on the data and on noise", [*configs, *on_noise], engine)
+        layouts = [*_lay_out_noise(config, on_noise), *(plan_study(one) for one in configs)]
+        say_plan(f"Pipelines: {len(configs)}, each on noise and on the data", [*on_noise, *configs], layouts, engine)
         records, climbs = [], []
         for index, (one, noisy) in enumerate(zip(configs, on_noise, strict=True)):
             name = config.steps.steps[index].name
@@ -114,7 +116,9 @@ def noise_configs(config: Config, configs: Sequence[Config]) -> list[Config]:
         raise LabError(f"length.epochs={length.epochs}: must be {len(steps)} numbers above 0, one per step.")
     if length.repeats < 1:
         raise LabError(f"length.repeats={length.repeats}: must be 1 or more.")
-    noise = NoiseData(kind="noise", root=length.boxes or str(locate_data(config)))
+    if length.boxes is not None and not (Path(length.boxes) / "train_tp.csv").is_file():
+        raise LabError(f"length.boxes={length.boxes}: must be a folder with a train_tp.csv, and there is none.")
+    noise = NoiseData(kind="noise", root=str(locate_data(config)) if length.boxes is None else length.boxes)
     return [
         replace(
             one,
@@ -125,6 +129,16 @@ def noise_configs(config: Config, configs: Sequence[Config]) -> list[Config]:
         )
         for index, (one, step, epochs) in enumerate(zip(configs, steps, length.epochs, strict=True))
     ]
+
+
+def _lay_out_noise(config: Config, on_noise: Sequence[Config]) -> list[Layout]:
+    """Before the study's own data are made or read, so that a table that can't be used is said at once."""
+    try:
+        return [plan_study(one) for one in on_noise]
+    except LabError as error:
+        if config.length.boxes is None:
+            raise
+        raise LabError(f"length.boxes={config.length.boxes}: {error}") from error
 
 
 def measure_swapped(engine: Engine, config: Config, climb: Climb) -> SwappedHits:

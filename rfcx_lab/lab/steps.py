@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from rfcx_lab.lab.estimate import Cost
 from rfcx_lab.lab.fits import FitSpec, FitStore
 from rfcx_lab.lab.ladder import Climb, climb_with
 from rfcx_lab.lab.steps_answer import build_steps_answer
-from rfcx_lab.lab.study import plan_study
+from rfcx_lab.lab.study import Layout, plan_study
 from rfcx_lab.lab.upkeep import clear_leftovers, write_circumstances
 from rfcx_lab.lab.work import FitFunction
 from rfcx_lab.model.fit import fit_rung
@@ -58,7 +59,8 @@ def mend_pipeline(config: Config, output: Path, *, fit: FitFunction = fit_rung, 
     with full_disk_said(runs), open_engine(config.engine, tracking_uri=config.tracking.uri) as engine:
         clear_leftovers(runs)
         each = f"Steps: {len(configs)} of {config.steps.repeats} fits each, and a ladder on the last"
-        say_plan(each, [*configs, ladder], engine)
+        planned = [*configs, ladder]
+        say_plan(each, planned, [plan_study(one) for one in planned], engine)
         climbs, records = [], []
         for index, (step, one) in enumerate(zip(config.steps.steps, configs, strict=True)):
             say(f"\nStep {index} of {len(configs) - 1}: {step.name}", style="bold")
@@ -112,6 +114,7 @@ def apply_change(config: Config, change: Any, *, where: str) -> Config:
     for section, values in change.items():
         if section not in SECTIONS:
             raise LabError(f"{where}: change has {section}; a step may change {', '.join(SECTIONS)}.")
+        _check_keys(section, values, known=[field.name for field in fields(getattr(config, section))], where=where)
         try:
             node = OmegaConf.merge(OmegaConf.structured(getattr(config, section)), values)
             changed: dict[str, Any] = {section: OmegaConf.to_object(node)}
@@ -122,7 +125,19 @@ def apply_change(config: Config, change: Any, *, where: str) -> Config:
     return config
 
 
+def _check_keys(section: str, values: Any, *, known: Sequence[str], where: str) -> None:
+    if not isinstance(values, dict):
+        raise LabError(f"{where}: change.{section}={values} must hold keys of {section} and their values.")
+    for key in values:
+        if key not in known:
+            near = get_close_matches(str(key), known, n=1)
+            told = f"the nearest is {near[0]}" if near else f"{section} has {', '.join(known)}"
+            raise LabError(f"{where}: change.{section} has {key}, and there is no such key; {told}.")
+
+
 def _rung(config: Config) -> RungConfig:
+    if config.steps.repeats < 1:
+        raise LabError(f"steps.repeats={config.steps.repeats}: must be 1 or more.")
     names = [rung.name for rung in config.ladder.rungs]
     if not config.steps.steps:
         raise LabError(
@@ -134,15 +149,11 @@ def _rung(config: Config) -> RungConfig:
     return replace(found, role="capacity")  # by itself it is no remedy of anything
 
 
-def say_plan(what: str, configs: Sequence[Config], engine: Engine) -> None:
-    """Of studies that follow each other, what there is to do, and how long it will take.
-
-    All of it is laid out, and so checked, for that.
-    """
+def say_plan(what: str, configs: Sequence[Config], layouts: Sequence[Layout], engine: Engine) -> None:
+    """Of studies that follow each other, laid out and so checked, what there is to do, and how long it will take."""
     missing: dict[str, FitSpec] = {}
     seconds, total = 0.0, 0
-    for config in configs:
-        layout = plan_study(config)
+    for config, layout in zip(configs, layouts, strict=True):
         new = [spec for spec in layout.missing() if spec.key not in missing]
         missing |= {spec.key: spec for spec in new}
         total += len(layout.fits)

@@ -171,11 +171,36 @@ def test_pipelines_lead_from_the_article_to_the_ladder():
         ({"epochs": [5]}, r"length.epochs=\[5\]: must be 2 numbers above 0, one per step"),
         ({"epochs": [5, 0]}, r"length.epochs=\[5, 0\]: must be 2 numbers above 0"),
         ({"repeats": 0}, "length.repeats=0: must be 1 or more"),
-        ({"boxes": "nowhere"}, "nowhere/train_tp.csv does not exist"),
+        ({"boxes": "nowhere"}, "length.boxes=nowhere: must be a folder with a train_tp.csv, and there is none"),
+        ({"boxes": ""}, "length.boxes=: must be a folder with a train_tp.csv, and there is none"),
     ],
 )
 def test_impossible_setting_is_named_before_anything_is_trained(config, tmp_path, change, message):
     broken = replace(config, length=replace(config.length, **change))
     with pytest.raises(LabError, match=message) as caught:
         measure_length(broken, tmp_path, fit=None)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (["recording_id,t_min,t_max", "a,0,1"], "lacks the column species_id"),
+        (["recording_id,species_id,t_min,t_max", "a,0,0,1", "b,1,,", "c,1,0,1"], "train_tp.csv, line 3: t_min is not a number"),
+        (
+            ["recording_id,species_id,t_min,t_max", "a,0,0,1", "b,0,0,1", "c,0,0,1", "d,1,0,1"],
+            "species 1 is in 1 group.s. of row; a split needs at least 3",
+        ),
+    ],
+)
+def test_boxes_that_can_not_be_used_are_told_by_their_key_before_the_data_are_read(
+    config, tmp_path, monkeypatch, rows, message
+):
+    (tmp_path / "train_tp.csv").write_text("\n".join(rows) + "\n")
+    broken = replace(config, length=replace(config.length, boxes=str(tmp_path)), data=None)
+    monkeypatch.setattr("rfcx_lab.lab.length.step_configs", lambda _: [replace(config, data=None)] * len(STEPS))
+    monkeypatch.setattr("rfcx_lab.lab.length.check_config", lambda _: None)
+    with pytest.raises(LabError, match=message) as caught:
+        measure_length(broken, tmp_path / "out", fit=None)
+    assert str(caught.value).startswith(f"length.boxes={tmp_path}: ")
     assert "\n" not in str(caught.value)
