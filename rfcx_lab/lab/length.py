@@ -24,7 +24,7 @@ from rfcx_lab.lab.ladder import Climb, climb_with
 from rfcx_lab.lab.length_answer import build_length_answer, length_record
 from rfcx_lab.lab.sources import locate_data
 from rfcx_lab.lab.steps import say_plan, step_configs
-from rfcx_lab.lab.study import Layout, plan_study
+from rfcx_lab.lab.study import plan_study
 from rfcx_lab.lab.upkeep import clear_leftovers, write_circumstances
 from rfcx_lab.lab.work import FitFunction, Job, measure
 from rfcx_lab.model.fit import fit_rung
@@ -85,8 +85,8 @@ def measure_length(
         clear_leftovers(runs)
         configs = step_configs(config)
         on_noise = noise_configs(config, configs)
-        layouts = [*_lay_out_noise(config, on_noise), *(plan_study(one) for one in configs)]
-        say_plan(f"Pipelines: {len(configs)}, each on noise and on the data", [*on_noise, *configs], layouts, engine)
+        check_boxes(config, on_noise)
+        say_plan(f"Pipelines: {len(configs)}, each on the data and on noise", [*configs, *on_noise], engine)
         records, climbs = [], []
         for index, (one, noisy) in enumerate(zip(configs, on_noise, strict=True)):
             name = config.steps.steps[index].name
@@ -131,13 +131,14 @@ def noise_configs(config: Config, configs: Sequence[Config]) -> list[Config]:
     ]
 
 
-def _lay_out_noise(config: Config, on_noise: Sequence[Config]) -> list[Layout]:
-    """Before the study's own data are made or read, so that a table that can't be used is said at once."""
+def check_boxes(config: Config, on_noise: Sequence[Config]) -> None:
+    """Raise LabError, by its key, where `length.boxes` can't be used: before the study's own data are made or read."""
+    if config.length.boxes is None:
+        return
     try:
-        return [plan_study(one) for one in on_noise]
+        for one in on_noise:
+            plan_study(one)
     except LabError as error:
-        if config.length.boxes is None:
-            raise
         raise LabError(f"length.boxes={config.length.boxes}: {error}") from error
 
 

@@ -22,7 +22,7 @@ from rfcx_lab.lab.estimate import Cost
 from rfcx_lab.lab.fits import FitSpec, FitStore
 from rfcx_lab.lab.ladder import Climb, climb_with
 from rfcx_lab.lab.steps_answer import build_steps_answer
-from rfcx_lab.lab.study import Layout, plan_study
+from rfcx_lab.lab.study import plan_study
 from rfcx_lab.lab.upkeep import clear_leftovers, write_circumstances
 from rfcx_lab.lab.work import FitFunction
 from rfcx_lab.model.fit import fit_rung
@@ -59,8 +59,7 @@ def mend_pipeline(config: Config, output: Path, *, fit: FitFunction = fit_rung, 
     with full_disk_said(runs), open_engine(config.engine, tracking_uri=config.tracking.uri) as engine:
         clear_leftovers(runs)
         each = f"Steps: {len(configs)} of {config.steps.repeats} fits each, and a ladder on the last"
-        planned = [*configs, ladder]
-        say_plan(each, planned, [plan_study(one) for one in planned], engine)
+        say_plan(each, [*configs, ladder], engine)
         climbs, records = [], []
         for index, (step, one) in enumerate(zip(config.steps.steps, configs, strict=True)):
             say(f"\nStep {index} of {len(configs) - 1}: {step.name}", style="bold")
@@ -149,11 +148,15 @@ def _rung(config: Config) -> RungConfig:
     return replace(found, role="capacity")  # by itself it is no remedy of anything
 
 
-def say_plan(what: str, configs: Sequence[Config], layouts: Sequence[Layout], engine: Engine) -> None:
-    """Of studies that follow each other, laid out and so checked, what there is to do, and how long it will take."""
+def say_plan(what: str, configs: Sequence[Config], engine: Engine) -> None:
+    """Of studies that follow each other, what there is to do, and how long it will take.
+
+    All of it is laid out, and so checked, for that.
+    """
     missing: dict[str, FitSpec] = {}
     seconds, total = 0.0, 0
-    for config, layout in zip(configs, layouts, strict=True):
+    for config in configs:
+        layout = plan_study(config)
         new = [spec for spec in layout.missing() if spec.key not in missing]
         missing |= {spec.key: spec for spec in new}
         total += len(layout.fits)

@@ -186,7 +186,10 @@ def test_impossible_setting_is_named_before_anything_is_trained(config, tmp_path
     ("rows", "message"),
     [
         (["recording_id,t_min,t_max", "a,0,1"], "lacks the column species_id"),
-        (["recording_id,species_id,t_min,t_max", "a,0,0,1", "b,1,,", "c,1,0,1"], "train_tp.csv, line 3: t_min is not a number"),
+        (
+            ["recording_id,species_id,t_min,t_max", "a,0,0,1", "b,1,,", "c,1,0,1"],
+            "train_tp.csv, line 3: t_min is not a number",
+        ),
         (
             ["recording_id,species_id,t_min,t_max", "a,0,0,1", "b,0,0,1", "c,0,0,1", "d,1,0,1"],
             "species 1 is in 1 group.s. of row; a split needs at least 3",
