@@ -13,9 +13,10 @@ from rfcx_lab.data.telling import drawn_variance
 from rfcx_lab.errors import LabError
 from rfcx_lab.lab import work
 from rfcx_lab.lab.contract import check_document
-from rfcx_lab.lab.length import SwappedHits, measure_length, noise_configs
+from rfcx_lab.lab.length import measure_length, noise_configs
 from rfcx_lab.lab.steps import step_configs
 from rfcx_lab.lab.study import plan_study
+from rfcx_lab.lab.swapped import SwappedHits
 from rfcx_lab.report.table import LENGTH_HEADER, length_rows
 from rfcx_lab.verdict.length import SHARES, judge_pipelines, read_pipelines
 from rfcx_lab.verdict.record import read_record
