@@ -111,20 +111,25 @@ def test_claims_follow_from_the_files(measured):
         assert plain == {key: told[key] for key in plain}
 
 
-def test_figure_shows_every_share_of_every_pipeline(measured):
+def test_figure_shows_every_claimed_share_with_its_interval_and_the_way_on_noise(measured):
     from rfcx_lab.report.length_figure import length_figure
 
     paths = {path.name: path for path in measured.files}
-    figure = length_figure(read_record(paths["curves.csv.gz"]).curves, measured.document)
+    curves, pipelines = read_record(paths["curves.csv.gz"]).curves, measured.document["pipelines"]
+    figure = length_figure(curves, measured.document)
     left, right = figure.axes
-    heights = [bar.get_height() for bar in left.patches]
-    expected = [
-        100 * (one["noise"] if key == "noise" else one["shares"][key])[0]
-        for one in measured.document["pipelines"]
-        for key in ("true", "swapped", "donor_swapped", "noise")
-    ]
-    assert heights == pytest.approx(expected)
-    assert [line.get_label() for line in right.lines if not line.get_label().startswith("_")] == ["boxes", "windows"]
+    keys = ("within_true", "within_swapped", "donor_swapped", "noise")
+    intervals = [one["noise"] if key == "noise" else one["shares"][key] for one in pipelines for key in keys]
+    assert [bar.get_height() for bar in left.patches] == pytest.approx([100 * point for point, _, _ in intervals])
+    drawn = [tuple(line.get_ydata()) for line in left.lines]
+    for _, low, high in intervals:
+        assert any(ends == pytest.approx((100 * low, 100 * high)) for ends in drawn)
+    assert [text.get_text() for text in left.texts] == ["*"] * 3  # over the boxes' claims, none over the windows'
+    means = {line.get_label(): line.get_ydata() for line in right.lines if not line.get_label().startswith("_")}
+    assert list(means) == ["boxes", "windows", "the most frequent species"]
+    fits = [fit.val_accuracy for fit in curves["boxes, on noise"]]
+    assert means["boxes"] == pytest.approx(100 * np.mean(fits, axis=0))
+    assert all("%" in panel.get_ylabel() for panel in (left, right))
 
 
 def test_terminal_marks_what_is_established(measured):
