@@ -98,6 +98,15 @@ def clustered_interval(hits: Share, clusterings: Sequence[NDArray[np.str_]]) -> 
     return mean, low, high
 
 
+def drawn_variance(values: Share, recordings: NDArray[np.str_]) -> tuple[float, int]:
+    """The variance of the mean of `values` `[N]` by which recordings were drawn, and how many these are.
+
+    Cluster-robust; 0 where fewer than two recordings leave it unknown.
+    """
+    count = len(np.unique(recordings))
+    return (_variance_of_mean(values - values.mean(), [recordings]) if count > 1 else 0.0), count
+
+
 def _variance_of_mean(residuals: Share, clusterings: Sequence[NDArray[np.str_]]) -> float:
     """Of one clustering its cluster-robust variance; of two, both less that of their cells, and no less than either."""
     codes = [np.unique(clusters, return_inverse=True)[1] for clusters in clusterings]

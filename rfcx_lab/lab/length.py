@@ -11,20 +11,20 @@ import numpy as np
 
 from rfcx_lab.config import Config, NoiseData
 from rfcx_lab.console import say
-from rfcx_lab.data.swap import Swapped, swap_lengths
 from rfcx_lab.data.telling import majority
 from rfcx_lab.errors import LabError
-from rfcx_lab.features.cache import WindowStore, ensure_windows
 from rfcx_lab.files import full_disk_said
 from rfcx_lab.lab.checks import check_config
-from rfcx_lab.lab.engine import Engine, Failure, open_engine
-from rfcx_lab.lab.fits import FitSpec, FitStore, HeldOut
+from rfcx_lab.lab.engine import open_engine
+from rfcx_lab.lab.fits import FitStore
 from rfcx_lab.lab.ladder import Climb, climb_with
 from rfcx_lab.lab.length_answer import build_length_answer, length_record
 from rfcx_lab.lab.sources import locate_data
 from rfcx_lab.lab.steps import say_plan, step_configs
+from rfcx_lab.lab.study import plan_study
+from rfcx_lab.lab.swapped import SwappedHits, draw_of, measure_swapped
 from rfcx_lab.lab.upkeep import clear_leftovers, write_circumstances
-from rfcx_lab.lab.work import FitFunction, Job, measure
+from rfcx_lab.lab.work import FitFunction
 from rfcx_lab.model.fit import fit_rung
 from rfcx_lab.report.files import write_length
 from rfcx_lab.verdict.length import SHARES, PipelineRecord
@@ -55,6 +55,7 @@ def measure_length(
         clear_leftovers(runs)
         configs = step_configs(config)
         on_noise = noise_configs(config, configs)
+        check_boxes(config, on_noise)
         say_plan(f"Pipelines: {len(configs)}, each on the data and on noise", [*configs, *on_noise], engine)
         records, climbs = [], []
         for index, (one, noisy) in enumerate(zip(configs, on_noise, strict=True)):
@@ -62,12 +63,12 @@ def measure_length(
             say(f"\nPipeline {index} of {len(configs) - 1}: {name}", style="bold")
             climb = climb_with(engine, one, output / "boxes" / f"{index}", fit=fit, command=command, page=False)
             say(f"\nPipeline {index}, lengths swapped between species", style="bold")
-            shares, within = measure_swapped(engine, one, climb)
+            swapped = measure_swapped(engine, one, climb)
             say(f"\nPipeline {index}, on white noise", style="bold")
             noise = climb_with(engine, noisy, output / "noise" / f"{index}", fit=fit, command=command, page=False)
             climbs.append((climb, noise))
             epochs = one.training.epochs, noisy.training.epochs
-            records.append(_record(name, climb, noise, shares=shares, within=within, epochs=epochs, runs=runs))
+            records.append(_record(name, climb, noise, swapped=swapped, epochs=epochs, runs=runs))
     document = build_length_answer(config, climbs=climbs, records=records)
     record = length_record([(one.name, climb, noise) for one, (climb, noise) in zip(records, climbs, strict=True)])
     files = write_length(output, document, record)
@@ -85,7 +86,9 @@ def noise_configs(config: Config, configs: Sequence[Config]) -> list[Config]:
         raise LabError(f"length.epochs={length.epochs}: must be {len(steps)} numbers above 0, one per step.")
     if length.repeats < 1:
         raise LabError(f"length.repeats={length.repeats}: must be 1 or more.")
-    noise = NoiseData(kind="noise", root=length.boxes or str(locate_data(config)))
+    if length.boxes is not None and not (Path(length.boxes) / "train_tp.csv").is_file():
+        raise LabError(f"length.boxes={length.boxes}: must be a folder with a train_tp.csv, and there is none.")
+    noise = NoiseData(kind="noise", root=str(locate_data(config)) if length.boxes is None else length.boxes)
     return [
         replace(
             one,
@@ -98,91 +101,43 @@ def noise_configs(config: Config, configs: Sequence[Config]) -> list[Config]:
     ]
 
 
-def measure_swapped(engine: Engine, config: Config, climb: Climb) -> tuple[dict[str, list[float]], int]:
-    """Shares of the test calls per repeat, by `verdict.length.SHARES`, and how many lie within their swapped boxes.
-
-    Raises:
-        LabError: a swapped box reaches sound that can't be read.
-    """
-    swapped = swap_lengths(climb.clips)
-    store = FitStore(Path(config.runs_dir) / "fits")
-    windows, unreadable = ensure_windows(
-        swapped.clips,
-        window=config.window,
-        features=config.features,
-        under=Path(config.runs_dir) / "features",
-        mapper=engine.map,
-    )
-    if unreadable:
-        row, reason = next(iter(unreadable.items()))
-        raise LabError(
-            f"{climb.clips.root / 'train_tp.csv'}, line {climb.clips.table['line'].iloc[row]}: a box as long as "
-            f"another species' can't be read ({reason}); mend the recording, or leave that row out."
-        )
-    specs = [spec for spec in climb.specs if store.has_model(spec.key)]
-    _measure(engine, specs, windows, store=store, config=config)
-    pairs = [(store.held_out(spec), store.held_out(spec, windows=windows)) for spec in specs]
-    shares: dict[str, list[float]] = {name: [] for name in SHARES}
-    for spec, (true, other) in zip(specs, pairs, strict=True):
-        if true is not None and other is not None:
-            for name, share in _shares(spec, true, other, swapped).items():
-                shares[name].append(share)
-    return shares, int(swapped.within[climb.specs[0].split.test].sum())
-
-
-def _measure(
-    engine: Engine, specs: Sequence[FitSpec], windows: WindowStore, *, store: FitStore, config: Config
-) -> None:
-    folder = Path(config.runs_dir) / "fits"
-    jobs = [
-        Job(replace(spec, windows=windows), fit_rung, folder, config.tracking.uri, "", trained=spec)
-        for spec in specs
-        if store.held_out(spec, windows=windows) is None
-    ]
-    for job, result in engine.run(measure, jobs):
-        if isinstance(result, Failure):
-            say(f"Repeat {job.spec.split.repeat}, not measured on swapped boxes: {result.reason}", style="red")
-
-
-def _shares(spec: FitSpec, true: HeldOut, other: HeldOut, swapped: Swapped) -> dict[str, float]:
-    test = spec.split.test
-    labels, donor, within = spec.labels[test], swapped.donor[test], swapped.within[test]
-    named, named_then = (held.probabilities.argmax(axis=1) for held in (true, other))
-    hits = {
-        "true": named == labels,
-        "swapped": named_then == labels,
-        "within_true": (named == labels)[within],
-        "within_swapped": (named_then == labels)[within],
-        "donor_true": named == donor,
-        "donor_swapped": named_then == donor,
-    }
-    return {name: float(np.mean(hit)) if hit.size else 0.0 for name, hit in hits.items()}
+def check_boxes(config: Config, on_noise: Sequence[Config]) -> None:
+    """Raise LabError, by its key, where `length.boxes` can't be used: before the study's own data are made or read."""
+    if config.length.boxes is None:
+        return
+    try:
+        for one in on_noise:
+            plan_study(one)
+    except LabError as error:
+        raise LabError(f"length.boxes={config.length.boxes}: {error}") from error
 
 
 def _record(
-    name: str,
-    climb: Climb,
-    noise: Climb,
-    *,
-    shares: dict[str, list[float]],
-    within: int,
-    epochs: tuple[int, int],
-    runs: Path,
+    name: str, climb: Climb, noise: Climb, *, swapped: SwappedHits, epochs: tuple[int, int], runs: Path
 ) -> PipelineRecord:
-    store, test = FitStore(runs / "fits"), noise.specs[0].split.test
-    held = [store.held_out(spec) for spec in noise.specs]
+    store, test, labels = FitStore(runs / "fits"), noise.specs[0].split.test, noise.specs[0].labels
+    held = [one for spec in noise.specs if (one := store.held_out(spec)) is not None]
+    frequent, share = majority(labels[test])
+    named = np.array([one.probabilities.argmax(axis=1) for one in held]).reshape(len(held), len(test))
+    right = named == labels[test]
+    recordings = noise.clips.table["recording_id"].to_numpy()[test]
     [curves] = noise.record.curves.values()
     return PipelineRecord(
         name=name,
         epochs=epochs[0],
         noise_epochs=epochs[1],
-        shares=shares,
-        rows=len(climb.specs[0].split.test),
-        within_rows=within,
+        shares={each: swapped.shares(each) for each in SHARES},
+        rows=len(swapped.within),
+        within_rows=int(swapped.within.sum()),
         validation_fraction=climb.record.validation_fraction,
-        noise=[one.accuracy for one in held if one is not None],
+        noise=[float(each.mean()) for each in right],
         noise_rows=len(test),
         noise_fraction=noise.record.validation_fraction,
-        majority=majority(noise.specs[0].labels[test])[1],
+        majority=share,
+        draws={
+            **swapped.draws(),
+            "noise": draw_of(right, recordings),
+            "beats_majority": draw_of(right.astype(np.float64) - (labels[test] == frequent), recordings),
+        },
         curves=curves,
     )

@@ -49,6 +49,7 @@ def build_length_answer(
                     },
                     "shares": {name: list(values) for name, values in record.shares.items()},
                     "noise": list(record.noise),
+                    "draws": {name: asdict(draw) for name, draw in record.draws.items()},
                 },
                 "audit": _audit(climb),
                 "noise_audit": _audit(noise),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,7 @@ def apply_change(config: Config, change: Any, *, where: str) -> Config:
     for section, values in change.items():
         if section not in SECTIONS:
             raise LabError(f"{where}: change has {section}; a step may change {', '.join(SECTIONS)}.")
+        _check_keys(section, values, known=[field.name for field in fields(getattr(config, section))], where=where)
         try:
             node = OmegaConf.merge(OmegaConf.structured(getattr(config, section)), values)
             changed: dict[str, Any] = {section: OmegaConf.to_object(node)}
@@ -122,7 +124,19 @@ def apply_change(config: Config, change: Any, *, where: str) -> Config:
     return config
 
 
+def _check_keys(section: str, values: Any, *, known: Sequence[str], where: str) -> None:
+    if not isinstance(values, dict):
+        raise LabError(f"{where}: change.{section}={values} must hold keys of {section} and their values.")
+    for key in values:
+        if key not in known:
+            near = get_close_matches(str(key), known, n=1)
+            told = f"the nearest is {near[0]}" if near else f"{section} has {', '.join(known)}"
+            raise LabError(f"{where}: change.{section} has {key}, and there is no such key; {told}.")
+
+
 def _rung(config: Config) -> RungConfig:
+    if config.steps.repeats < 1:
+        raise LabError(f"steps.repeats={config.steps.repeats}: must be 1 or more.")
     names = [rung.name for rung in config.ladder.rungs]
     if not config.steps.steps:
         raise LabError(

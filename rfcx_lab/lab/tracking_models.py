@@ -27,6 +27,7 @@ _FLAVOR = "keras"
 _EXAMPLE = "input_example.json"
 _SERVED = "serving_input_example.json"
 _KEY = "run_key"  # which fit a model is of: what makes two models the same
+_PLAIN = str.maketrans(dict.fromkeys("/:.%\"'", "_"))  # what MLflow takes in a registered name, not in a logged one
 _LONGEST = 5000  # characters of a description that a database takes
 
 
@@ -100,7 +101,7 @@ def _log_model(client: Any, card: ModelCard, *, experiment: str, run: str) -> An
             client.delete_logged_model(logged.model_id)
     logged = client.create_logged_model(
         experiment,
-        name=f"{card.name}-{card.key[:6]}",
+        name=f"{card.name.translate(_PLAIN)}-{card.key[:6]}",
         source_run_id=run,
         tags={**card.tags, _KEY: card.key},
         model_type="classifier",

@@ -10,21 +10,30 @@ import numpy as np
 
 from rfcx_lab.errors import LabError
 from rfcx_lab.verdict.curves import Curves
-from rfcx_lab.verdict.intervals import OpenInterval, holm, mean_interval, mean_p_value
+from rfcx_lab.verdict.intervals import OpenInterval, holm, mean_interval
 from rfcx_lab.verdict.record import LadderRecord
+from rfcx_lab.verdict.shares import Draw, mean_difference, mean_share
 from rfcx_lab.verdict.turning import FEWEST_REPEATS
 
 SHARES = ("true", "swapped", "within_true", "within_swapped", "donor_true", "donor_swapped")
 """Shares of a fit's test calls. Named rightly: with the boxes they have, and with those of another species' length; the
 same of the calls whose own box lies within the other; named as the species whose length it is, with either box."""
 
+WITHIN = ("within_true", "within_swapped")
+
 CLAIMS = ("swap_costs", "follows_length", "beats_majority")
+READS = ("follows_length", "beats_majority")
+"""Either shows that the length is read. A swap that costs does not by itself: a longer box lets in other sound, too."""
+
+DRAWN = (*SHARES, "noise", *CLAIMS)
+"""Means over test calls whose variance by the draw of these calls is known."""
 
 TEST = (
-    "Corrected resampled t test (Nadeau and Bengio 2003), two-sided, paired over repeats: of the accuracy that swapped "
-    "lengths cost among the calls whose own box lies within the swapped one, of the share that is named as the species "
-    "whose length it is, swapped less true, and of the accuracy on noise less the share of its most frequent species. "
-    "A variance below that of a share of so many test calls is raised to it. Holm over all pipelines and claims."
+    "t test, two-sided, paired over repeats and calls: of the accuracy that swapped lengths cost among the calls whose "
+    "own box lies within the swapped one, of the share that is named as the species whose length it is, swapped less "
+    "true, and of the accuracy on noise less that of always naming its most frequent species. The variance is that "
+    "between repeats (corrected for overlap, Nadeau and Bengio 2003) and that of the draw of the test calls, which all "
+    "repeats share, over recordings; degrees of freedom by Satterthwaite. Holm over all pipelines and claims."
 )
 
 MILESTONES = (50, 100, 200, 300)
@@ -35,8 +44,9 @@ MILESTONES = (50, 100, 200, 300)
 class PipelineRecord:
     """One pipeline's fits: `shares`, by `SHARES`, one number per repeat, and `noise`, its accuracy on noise.
 
-    `rows` test calls, `within_rows` of which lie within their swapped boxes; on noise `noise_rows`, the most frequent
-    species of which makes `majority`. `curves` are those on noise.
+    `rows` test calls, `within_rows` of which lie within their swapped boxes (where none does, their shares are empty);
+    on noise `noise_rows`, the most frequent species of which makes `majority`. `draws`, by `DRAWN`, of these calls.
+    `curves` are those on noise.
     """
 
     name: str
@@ -50,12 +60,16 @@ class PipelineRecord:
     noise_rows: int
     noise_fraction: float
     majority: float
+    draws: Mapping[str, Draw]
     curves: Sequence[Curves]
 
     def __post_init__(self) -> None:
-        """Raise LabError where the shares are not of the same repeats."""
-        if set(self.shares) != set(SHARES) or len({len(values) for values in self.shares.values()}) > 1:
+        """Raise LabError where the shares are not of the same repeats, or a draw is not known."""
+        counts = {len(values) for name, values in self.shares.items() if self.within_rows or name not in WITHIN}
+        if set(self.shares) != set(SHARES) or len(counts) > 1:
             raise LabError(f"{self.name}: the shares must be {', '.join(SHARES)}, each with one number per repeat.")
+        if set(self.draws) != set(DRAWN):
+            raise LabError(f"{self.name}: the draws must be those of {', '.join(DRAWN)}.")
 
 
 @dataclass(frozen=True)
@@ -90,7 +104,8 @@ def read_pipelines(document: Mapping[str, Any], record: LadderRecord) -> list[Pi
     return [
         PipelineRecord(
             **{key: one[key] for key in ("name", "epochs", "noise_epochs", "majority")},
-            **one["measured"],
+            **{key: value for key, value in one["measured"].items() if key != "draws"},
+            draws={key: Draw(**draw) for key, draw in one["measured"]["draws"].items()},
             curves=record.curves[on_noise(one["name"])],
         )
         for one in document["pipelines"]
@@ -106,58 +121,52 @@ def judge_pipelines(
     records: Sequence[PipelineRecord], *, confidence: float = 0.95, alpha: float = 0.05
 ) -> list[PipelineVerdict]:
     """Judge every pipeline; the claims of all are one family of tests."""
-    found = [_differences(record) for record in records]
-    adjusted = holm([_p_value(*one) for claims in found for one in claims])
-    verdicts = []
-    for place, (record, claims) in enumerate(zip(records, found, strict=True)):
-        judged = {}
-        for index, (name, (values, _, fraction)) in enumerate(zip(CLAIMS, claims, strict=True)):
-            p, mean = adjusted[place * len(CLAIMS) + index], _mean(values, fraction, confidence)
-            judged[name] = Claim(mean, p, mean is not None and mean[0] > 0 and p is not None and p <= alpha)
-        verdicts.append(
-            PipelineVerdict(
-                name=record.name,
-                epochs=record.epochs,
-                noise_epochs=record.noise_epochs,
-                repeats=len(record.shares["true"]),
-                shares={name: _mean(record.shares[name], record.validation_fraction, confidence) for name in SHARES},
-                noise_repeats=len(record.noise),
-                noise=_mean(record.noise, record.noise_fraction, confidence),
-                majority=record.majority,
-                on_the_way=_milestones(record, confidence),
-                **_at_best(record, confidence),
-                claims=judged,
-            )
+    found = [_differences(record, confidence) for record in records]
+    adjusted = iter(holm([p for differences in found for _, p in differences.values()]))
+    return [
+        PipelineVerdict(
+            name=record.name,
+            epochs=record.epochs,
+            noise_epochs=record.noise_epochs,
+            repeats=len(record.shares["true"]),
+            shares={name: _share(record, name, confidence) for name in SHARES},
+            noise_repeats=len(record.noise),
+            noise=_share(record, "noise", confidence),
+            majority=record.majority,
+            on_the_way=_milestones(record, confidence),
+            **_at_best(record, confidence),
+            claims={name: _claim(mean, next(adjusted), alpha) for name, (mean, _) in differences.items()},
         )
-    return verdicts
-
-
-def _differences(record: PipelineRecord) -> list[tuple[list[float], float, float]]:
-    """Of each of `CLAIMS`: the values over repeats, the least variance they can have, and the validation fraction."""
-    shares, fraction = record.shares, record.validation_fraction
-    pairs = (("within_true", "within_swapped", record.within_rows), ("donor_swapped", "donor_true", record.rows))
-    found = [
-        (
-            [one - other for one, other in zip(shares[more], shares[less], strict=True)],
-            _share_variance(shares[more], rows) + _share_variance(shares[less], rows),
-            fraction,
-        )
-        for more, less, rows in pairs
+        for record, differences in zip(records, found, strict=True)
     ]
-    above = [accuracy - record.majority for accuracy in record.noise]
-    return [*found, (above, _share_variance(record.noise, record.noise_rows), record.noise_fraction)]
 
 
-def _share_variance(values: Sequence[float], rows: int) -> float:
-    """Of a share of `rows` calls, were they independent draws."""
-    share = float(np.mean(values)) if values else 0.0
-    return share * (1 - share) / max(rows, 1)
+def _share(record: PipelineRecord, name: str, confidence: float) -> OpenInterval | None:
+    values, rows, fraction = record.shares.get(name, record.noise), record.rows, record.validation_fraction
+    if name == "noise":
+        rows, fraction = record.noise_rows, record.noise_fraction
+    elif name in WITHIN:
+        rows = record.within_rows
+    return mean_share(values, record.draws[name], rows=rows, validation_fraction=fraction, confidence=confidence)
 
 
-def _p_value(values: Sequence[float], least_variance: float, fraction: float) -> float | None:
-    if len(values) < FEWEST_REPEATS:
-        return None
-    return mean_p_value(values, validation_fraction=fraction, least_variance=least_variance)
+def _differences(record: PipelineRecord, confidence: float) -> dict[str, tuple[OpenInterval | None, float | None]]:
+    """Of each of `CLAIMS`: the mean over repeats with its interval, and its p; no p for fewer than 3 repeats."""
+    shares, fraction = record.shares, record.validation_fraction
+    lost, followed = (
+        [one - other for one, other in zip(shares[more], shares[less], strict=True)]
+        for more, less in (WITHIN, ("donor_swapped", "donor_true"))
+    )
+    above, found = [accuracy - record.majority for accuracy in record.noise], {}
+    parts = ((lost, fraction), (followed, fraction), (above, record.noise_fraction))
+    for name, (values, part) in zip(CLAIMS, parts, strict=True):
+        mean, p = mean_difference(values, record.draws[name], validation_fraction=part, confidence=confidence)
+        found[name] = (mean, p if len(values) >= FEWEST_REPEATS else None)
+    return found
+
+
+def _claim(mean: OpenInterval | None, p: float | None, alpha: float) -> Claim:
+    return Claim(mean, p, mean is not None and mean[0] > 0 and p is not None and p <= alpha)
 
 
 def _mean(values: Sequence[float], fraction: float, confidence: float) -> OpenInterval | None:
@@ -193,12 +202,17 @@ _SHOWN = {
 
 
 def tell_length(verdicts: Sequence[PipelineVerdict], *, chance: float, table: str) -> str:
-    """The study in words, a sentence per pipeline and what is shown of it.
+    """The study in words: first what is shown of whom, in a sentence that stands alone, then every pipeline.
 
     `chance` is the accuracy of equal probabilities; `table` says whose boxes the noise has.
     """
     repeats, on_noise = (max(getattr(v, key) for v in verdicts) for key in ("repeats", "noise_repeats"))
-    first = f"Over {repeats} repeats, and {on_noise} on noise; chance is {100 * chance:.1f} %."
+    names: dict[bool, list[str]] = {True: [], False: []}
+    for verdict in verdicts:
+        names[any(verdict.claims[name].established for name in READS)].append(verdict.name)
+    first = f"Shown to read the length of the box: {'; '.join(names[True]) or 'no pipeline'}."
+    first += f" Not shown to: {'; '.join(names[False])}." if names[False] else ""
+    first += f" Over {repeats} repeats, and {on_noise} on noise; chance is {100 * chance:.1f} %."
     return " ".join([first, *(_tell(verdict, table) for verdict in verdicts)])
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
-from rfcx_lab.data.telling import clustered_interval, majority, told_by_company, told_by_value
+from rfcx_lab.data.telling import clustered_interval, drawn_variance, majority, told_by_company, told_by_value
 
 
 def names(codes) -> np.ndarray:
@@ -121,3 +121,11 @@ def test_company_tells_without_the_row_itself():
     np.testing.assert_allclose(told_by_company(values, labels, among=everyone), [0.5, 0.5, 0.0, 1.0, 1.0, 1.0])
     nobody = told_by_company(values, labels, among=~everyone)
     np.testing.assert_allclose(nobody, labels == majority(labels)[0])
+
+
+def test_variance_of_a_draw_is_that_over_recordings():
+    values, recordings = np.array([1.0, -1.0, 0.0, 0.0, 1.0, 1.0]), names([0, 1, 2, 3, 4, 5])
+    assert drawn_variance(values, recordings) == (pytest.approx(np.var(values, ddof=1) / 6), 6)
+    twice = drawn_variance(np.repeat(values, 2), np.repeat(recordings, 2))
+    assert twice == (pytest.approx(np.var(values, ddof=1) / 6), 6)  # the same calls twice are no further evidence
+    assert drawn_variance(values, names([0] * 6)) == (0.0, 1)

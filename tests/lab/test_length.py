@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
+import numpy as np
 import pytest
 
 from rfcx_lab.config import StepConfig
+from rfcx_lab.data.telling import drawn_variance
 from rfcx_lab.errors import LabError
 from rfcx_lab.lab import work
 from rfcx_lab.lab.contract import check_document
 from rfcx_lab.lab.length import measure_length, noise_configs
 from rfcx_lab.lab.steps import step_configs
 from rfcx_lab.lab.study import plan_study
+from rfcx_lab.lab.swapped import SwappedHits
 from rfcx_lab.report.table import LENGTH_HEADER, length_rows
-from rfcx_lab.verdict.length import judge_pipelines, read_pipelines
+from rfcx_lab.verdict.length import SHARES, judge_pipelines, read_pipelines
 from rfcx_lab.verdict.record import read_record
 from tests import fakes
 from tests.conftest import TOY, compose_config
 
 SIZE = (
     "engine=inline", "training.epochs=4", "steps.repeats=3", "length.repeats=3", "length.epochs=[6,4]",
-    "window.frames=120", *(override for override in TOY if override.startswith("data.")),
+    "window.frames=120", "split.test_fraction=0.5", *(override for override in TOY if override.startswith("data.")),
 )  # fmt: skip
 STEPS = [
     StepConfig("boxes", {}),
@@ -67,6 +70,37 @@ def test_a_fixed_window_hides_it(measured):
     assert measured.document["answer"].count(" Shown:") == 1
 
 
+def test_shares_and_their_draw_are_of_the_calls_they_name():
+    """Two fits, four calls of three recordings, the last of which loses sound in its swapped box."""
+    true, swapped = np.array([[1, 1, 0, 1], [1, 1, 1, 1]], bool), np.array([[0, 1, 0, 0], [0, 0, 0, 0]], bool)
+    donor = np.array([[1, 0, 0, 0], [1, 0, 1, 0]], bool)
+    hits = dict(zip(SHARES, (true, swapped, true, swapped, np.zeros_like(true), donor), strict=True))
+    found = SwappedHits(hits, np.array([True, True, True, False]), np.array(["a", "b", "c", "c"]))
+    assert found.shares("true") == [0.75, 1.0]
+    assert found.shares("within_true") == [pytest.approx(2 / 3), 1.0]
+    draws = found.draws()
+    lost = np.array([1.0, 0.5, 0.5])  # of the first three, over the fits
+    assert asdict(draws["swap_costs"]) == {"variance": pytest.approx(np.var(lost, ddof=1) / 3), "recordings": 3}
+    followed = np.array([1.0 - 0.375, 0.0 - 0.375, 0.5 - 2 * 0.375])  # by recording, less the mean
+    assert draws["follows_length"].variance == pytest.approx(3 / 2 * (followed**2).sum() / 4**2)
+    nowhere = replace(found, within=np.zeros(4, bool))
+    assert (nowhere.shares("within_true"), nowhere.draws()["swap_costs"].recordings) == ([], 0)
+
+
+def test_a_reader_s_lead_over_the_most_frequent_species_is_paired_by_call(measured, config):
+    boxes, windows = (one["measured"] for one in measured.document["pipelines"])
+    layout = plan_study(noise_configs(config, step_configs(config))[0])
+    test = layout.fits[0].split.test
+    labels, recordings = layout.clips.labels[test], layout.clips.table["recording_id"].to_numpy()[test]
+    frequent = np.bincount(labels).argmax()
+    assert boxes["noise"] == [1.0] * 3
+    assert boxes["draws"]["noise"]["variance"] == 0  # every call is named rightly: the lead is in the others
+    variance, count = drawn_variance((labels != frequent).astype(float), recordings)
+    assert variance > 0
+    assert boxes["draws"]["beats_majority"] == {"variance": pytest.approx(variance), "recordings": count}
+    assert windows["draws"]["swap_costs"]["variance"] == 0
+
+
 def test_claims_follow_from_the_files(measured):
     paths = {path.name: path for path in measured.files}
     assert {"length.json", "length.png", "length.svg", "curves.csv.gz"} <= set(paths)
@@ -77,20 +111,25 @@ def test_claims_follow_from_the_files(measured):
         assert plain == {key: told[key] for key in plain}
 
 
-def test_figure_shows_every_share_of_every_pipeline(measured):
+def test_figure_shows_every_claimed_share_with_its_interval_and_the_way_on_noise(measured):
     from rfcx_lab.report.length_figure import length_figure
 
     paths = {path.name: path for path in measured.files}
-    figure = length_figure(read_record(paths["curves.csv.gz"]).curves, measured.document)
+    curves, pipelines = read_record(paths["curves.csv.gz"]).curves, measured.document["pipelines"]
+    figure = length_figure(curves, measured.document)
     left, right = figure.axes
-    heights = [bar.get_height() for bar in left.patches]
-    expected = [
-        100 * (one["noise"] if key == "noise" else one["shares"][key])[0]
-        for one in measured.document["pipelines"]
-        for key in ("true", "swapped", "donor_swapped", "noise")
-    ]
-    assert heights == pytest.approx(expected)
-    assert [line.get_label() for line in right.lines if not line.get_label().startswith("_")] == ["boxes", "windows"]
+    keys = ("within_true", "within_swapped", "donor_swapped", "noise")
+    intervals = [one["noise"] if key == "noise" else one["shares"][key] for one in pipelines for key in keys]
+    assert [bar.get_height() for bar in left.patches] == pytest.approx([100 * point for point, _, _ in intervals])
+    drawn = [tuple(line.get_ydata()) for line in left.lines]
+    for _, low, high in intervals:
+        assert any(ends == pytest.approx((100 * low, 100 * high)) for ends in drawn)
+    assert [text.get_text() for text in left.texts] == ["*"] * 3  # over the boxes' claims, none over the windows'
+    means = {line.get_label(): line.get_ydata() for line in right.lines if not line.get_label().startswith("_")}
+    assert list(means) == ["boxes", "windows", "the most frequent species"]
+    fits = [fit.val_accuracy for fit in curves["boxes, on noise"]]
+    assert means["boxes"] == pytest.approx(100 * np.mean(fits, axis=0))
+    assert all("%" in panel.get_ylabel() for panel in (left, right))
 
 
 def test_terminal_marks_what_is_established(measured):
@@ -112,7 +151,7 @@ def test_noise_fits_are_those_of_the_article_on_noise(config):
     root = plan_study(step_configs(config)[0]).clips.root
     article = compose_config(
         "+experiment=article", "data=noise", f"data.root={root}", "window.frames=120", "training.epochs=6",
-        "ladder.repeats=3", "engine=inline", f"runs_dir={config.runs_dir}",
+        "split.test_fraction=0.5", "ladder.repeats=3", "engine=inline", f"runs_dir={config.runs_dir}",
     )  # fmt: skip
     ahead = {spec.key for spec in plan_study(article).fits}
     assert ahead == {spec.key for spec in plan_study(noise_configs(config, step_configs(config))[0]).fits}
@@ -138,11 +177,39 @@ def test_pipelines_lead_from_the_article_to_the_ladder():
         ({"epochs": [5]}, r"length.epochs=\[5\]: must be 2 numbers above 0, one per step"),
         ({"epochs": [5, 0]}, r"length.epochs=\[5, 0\]: must be 2 numbers above 0"),
         ({"repeats": 0}, "length.repeats=0: must be 1 or more"),
-        ({"boxes": "nowhere"}, "nowhere/train_tp.csv does not exist"),
+        ({"boxes": "nowhere"}, "length.boxes=nowhere: must be a folder with a train_tp.csv, and there is none"),
+        ({"boxes": ""}, "length.boxes=: must be a folder with a train_tp.csv, and there is none"),
     ],
 )
 def test_impossible_setting_is_named_before_anything_is_trained(config, tmp_path, change, message):
     broken = replace(config, length=replace(config.length, **change))
     with pytest.raises(LabError, match=message) as caught:
         measure_length(broken, tmp_path, fit=None)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (["recording_id,t_min,t_max", "a,0,1"], "lacks the column species_id"),
+        (
+            ["recording_id,species_id,t_min,t_max", "a,0,0,1", "b,1,,", "c,1,0,1"],
+            "train_tp.csv, line 3: t_min is not a number",
+        ),
+        (
+            ["recording_id,species_id,t_min,t_max", "a,0,0,1", "b,0,0,1", "c,0,0,1", "d,1,0,1"],
+            "species 1 is in 1 group.s. of row; a split needs at least 3",
+        ),
+    ],
+)
+def test_boxes_that_can_not_be_used_are_told_by_their_key_before_the_data_are_read(
+    config, tmp_path, monkeypatch, rows, message
+):
+    (tmp_path / "train_tp.csv").write_text("\n".join(rows) + "\n")
+    broken = replace(config, length=replace(config.length, boxes=str(tmp_path)), data=None)
+    monkeypatch.setattr("rfcx_lab.lab.length.step_configs", lambda _: [replace(config, data=None)] * len(STEPS))
+    monkeypatch.setattr("rfcx_lab.lab.length.check_config", lambda _: None)
+    with pytest.raises(LabError, match=message) as caught:
+        measure_length(broken, tmp_path / "out", fit=None)
+    assert str(caught.value).startswith(f"length.boxes={tmp_path}: ")
     assert "\n" not in str(caught.value)

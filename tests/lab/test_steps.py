@@ -133,7 +133,12 @@ def test_last_step_and_ladder_share_fits_and_nothing_is_trained_anew(mended, con
         ([StepConfig("a"), StepConfig("a")], "'a': the name stands there twice"),
         ([StepConfig("a/b")], r"steps.steps\[0\].name='a/b': must be a plain name"),
         ([StepConfig("a", {"ladder": {"repeats": 3}})], "change has ladder; a step may change window, features, split"),
-        ([StepConfig("a", {"training": {"shufle": True}})], r"steps.steps\[0\], 'a': change.training=.*shufle"),
+        (
+            [StepConfig("a", {"training": {"shufle": True}})],
+            r"steps.steps\[0\], 'a': change.training has shufle, and there is no such key; the nearest is shuffle.",
+        ),
+        ([StepConfig("a", {"split": {"xyz": 1}})], "change.split has xyz, .*; split has group, test_fraction, "),
+        ([StepConfig("a", {"training": 5})], "'a': change.training=5 must hold keys of training and their values"),
         ([StepConfig("a", {"training": {"batch_size": "many"}})], r"'a': change.training=.*many"),
         ([StepConfig("a", {"features": {"n_fft": -1}})], r"'a': features.n_fft=-1: must be above 0"),
         ([StepConfig("a", "shuffle")], "'a': change=shuffle must hold sections"),
@@ -148,3 +153,8 @@ def test_impossible_step_is_named_before_anything_is_read(config, steps, message
 def test_unknown_rung_is_named(config):
     with pytest.raises(LabError, match=r"steps.rung=LSTM 7: must be a rung of the ladder: LSTM 8, LSTM 32"):
         step_configs(replace(config, steps=replace(config.steps, rung="LSTM 7")))
+
+
+def test_repeats_are_told_by_the_key_that_was_set(config):
+    with pytest.raises(LabError, match=r"^steps.repeats=0: must be 1 or more"):
+        step_configs(replace(config, steps=replace(config.steps, repeats=0)))

@@ -163,3 +163,11 @@ def test_a_rerun_registers_nothing_and_another_model_is_another_version(handed):
     handed.climb()  # what the first study recommends is the same as ever, and recommended again
     assert len(handed.client.search_model_versions(f"name = '{NAME}'")) == 2
     assert int(handed.client.get_model_version_by_alias(NAME, "recommended").version) == 1
+
+
+@pytest.mark.keras
+def test_a_study_may_have_an_apostrophe_and_a_dot_in_its_name(handed):
+    """As a step has that is called "the article's"."""
+    handed.climb("name='the article\\'s, 50 % of v1.5'")
+    name = "rfcx_lab-the article's, 50 % of v1.5"
+    assert handed.client.get_model_version_by_alias(name, "recommended").tags["study"] == name.removeprefix("rfcx_lab-")

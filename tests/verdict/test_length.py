@@ -7,7 +7,8 @@ import pytest
 
 from rfcx_lab.errors import LabError
 from rfcx_lab.verdict.curves import Curves
-from rfcx_lab.verdict.length import CLAIMS, SHARES, PipelineRecord, judge_pipelines, tell_length
+from rfcx_lab.verdict.length import CLAIMS, DRAWN, SHARES, PipelineRecord, judge_pipelines, tell_length
+from rfcx_lab.verdict.shares import Draw, mean_difference, mean_share
 
 
 def pipeline(name, *, true, swapped, donor, noise, repeats=4, majority=0.08, epochs=120):
@@ -24,7 +25,7 @@ def pipeline(name, *, true, swapped, donor, noise, repeats=4, majority=0.08, epo
     ]
     return PipelineRecord(
         name, 50, epochs, shares, rows=200, within_rows=150, validation_fraction=0.25, noise=noise, noise_rows=300,
-        noise_fraction=0.25, majority=majority, curves=curves,
+        noise_fraction=0.25, majority=majority, draws=dict.fromkeys(DRAWN, Draw(0.0004, 150)), curves=curves,
     )  # fmt: skip
 
 
@@ -52,12 +53,43 @@ def test_a_worse_accuracy_than_the_majority_is_no_claim():
 
 
 def test_what_so_few_calls_can_not_tell_is_not_claimed():
-    """Repeats that agree to the digit are no evidence beyond the calls that they were measured on."""
-    record = pipeline("same", true=0.5, swapped=0.5, donor=0.04, noise=0.09)
-    [verdict] = judge_pipelines([PipelineRecord(**{**vars(record), "noise": [0.09] * 4})])
-    assert verdict.noise == pytest.approx((0.09, 0.09, 0.09))
-    assert verdict.claims["beats_majority"].p > 0.3
+    """Repeats that agree to the digit are no evidence beyond the calls that they were measured on, however many."""
+    same = pipeline("same", true=0.5, swapped=0.5, donor=0.04, noise=0.11, repeats=12)
+    record = PipelineRecord(**{**vars(same), "noise": [0.11] * 12})
+    [verdict] = judge_pipelines([record])
+    mean, low, high = verdict.claims["beats_majority"].mean
+    assert (mean, high - mean) == pytest.approx((0.03, 1.976 * 0.02), abs=1e-4)  # t of 149, sqrt(0.0004)
+    assert high - mean == pytest.approx(mean - low)
+    assert verdict.claims["beats_majority"].p > 0.1
     assert established(verdict) == []
+    assert verdict.noise[1] < 0.08 < 0.15 < verdict.noise[2]
+
+
+def test_where_no_box_lies_within_its_swapped_one_nothing_is_said_of_such_calls():
+    shares = {**READS.shares, "within_true": [], "within_swapped": []}
+    [verdict] = judge_pipelines([PipelineRecord(**{**vars(READS), "shares": shares, "within_rows": 0})])
+    assert verdict.shares["within_true"] is None
+    assert vars(verdict.claims["swap_costs"]) == {"mean": None, "p": None, "established": False}
+    assert established(verdict) == ["follows_length", "beats_majority"]
+
+
+def test_each_mean_is_of_its_own_calls_and_all_claims_are_one_family():
+    weak = pipeline("weak", true=0.5, swapped=0.45, donor=0.09, noise=0.13)
+    weak = PipelineRecord(**{**vars(weak), "noise_rows": 30, "noise_fraction": 0.4})
+    judged = judge_pipelines([weak, HEARS])
+    within = [one - other for one, other in zip(weak.shares["within_true"], weak.shares["within_swapped"], strict=True)]
+    above = [one - weak.majority for one in weak.noise]
+    mean, p = mean_difference(above, weak.draws["noise"], validation_fraction=0.4, confidence=0.95)
+    least = mean_difference(within, weak.draws["noise"], validation_fraction=0.25, confidence=0.95)[1]
+    claims = [claim for verdict in judged for claim in verdict.claims.values()]
+    assert claims[2].mean == mean
+    assert min(claim.p for claim in claims) == pytest.approx(6 * min(p, least))
+    assert judged[0].noise == mean_share(
+        weak.noise, weak.draws["noise"], rows=30, validation_fraction=0.4, confidence=0.95
+    )
+    assert judged[0].shares["within_true"] == mean_share(
+        weak.shares["within_true"], weak.draws["true"], rows=150, validation_fraction=0.25, confidence=0.95
+    )
 
 
 def test_two_repeats_claim_nothing():
@@ -87,7 +119,10 @@ def test_a_model_that_collapses_is_told_at_its_best_too():
 def test_words_claim_what_is_established_and_no_more():
     told = tell_length(judge_pipelines([READS, HEARS]), chance=0.04, table="the 9 boxes of a table")
     reader, listener = told.split("Listener, 50 epochs: ")
-    assert reader.startswith("Over 4 repeats, and 4 on noise; chance is 4.0 %. Reader, 50 epochs: 90.1 % [")
+    said = (
+        "Shown to read the length of the box: reader. Not shown to: listener. Over 4 repeats, and 4 on noise; chance is"
+    )
+    assert reader.startswith(f"{said} 4.0 %. Reader, 50 epochs: 90.1 % [")
     assert "after 120 epochs on white noise under the 9 boxes of a table" in reader
     assert "where the most frequent species makes 8.0 %" in reader
     assert "Shown: swapped lengths cost it accuracy" in reader
@@ -96,6 +131,16 @@ def test_words_claim_what_is_established_and_no_more():
     assert listener.count("; ") == 3  # one amid the figures, two between what is not shown
 
 
+def test_a_swap_that_costs_does_not_by_itself_show_that_the_length_is_read():
+    [verdict] = judge_pipelines([pipeline("disturbed", true=0.6, swapped=0.3, donor=0.04, noise=0.08)])
+    assert established(verdict) == ["swap_costs"]
+    told = tell_length([verdict], chance=0.04, table="boxes")
+    assert told.startswith("Shown to read the length of the box: no pipeline. Not shown to: disturbed. Over 4 ")
+    assert "Shown: swapped lengths cost it accuracy where no sound is lost." in told
+
+
 def test_shares_of_different_repeats_are_refused():
     with pytest.raises(LabError, match="reader: the shares must be true, swapped"):
         PipelineRecord(**{**vars(READS), "shares": {**READS.shares, "true": [0.5]}})
+    with pytest.raises(LabError, match="reader: the draws must be those of true, swapped"):
+        PipelineRecord(**{**vars(READS), "draws": {}})
