@@ -235,10 +235,10 @@ def _tell(verdict: PipelineVerdict, table: str) -> str:
 
 
 def _best(verdict: PipelineVerdict) -> str:
-    if verdict.noise_best_epoch is None:
+    if verdict.noise_best_epoch is None or verdict.noise_best_accuracy is None:
         return ""
-    accuracy, epoch = percent(verdict.noise_best_accuracy), verdict.noise_best_epoch[0]
-    return f" ({accuracy} of the validation calls at the lowest loss, about epoch {epoch:.0f})"
+    accuracy, epoch = 100 * verdict.noise_best_accuracy[0], verdict.noise_best_epoch[0]
+    return f" ({accuracy:.1f} % of the validation calls at the lowest loss, about epoch {epoch:.0f})"
 
 
 def percent(interval: OpenInterval | None) -> str:

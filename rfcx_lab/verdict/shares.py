@@ -29,6 +29,11 @@ class Draw:
         """The variance, and never less than what one recording that goes the other way would move the mean by."""
         return max(self.variance, 1 / self.recordings**2)
 
+    def of_share(self, share: float) -> float:
+        """The same of a share: never more than were each recording all or none of it, which the floor can be."""
+        whole = share * (1 - share) / self.recordings
+        return max(self.variance, min(self.at_least, whole)) if whole else self.at_least
+
 
 def mean_share(
     values: Sequence[float], draw: Draw, *, rows: int, validation_fraction: float, confidence: float
@@ -40,7 +45,8 @@ def mean_share(
     """
     if not values:
         return None
-    mean, variance, freedom = _spread(values, draw, validation_fraction)
+    mean = sum(values) / len(values)
+    _, variance, freedom = _spread(values, draw, draw.of_share(mean), validation_fraction)
     if freedom is None:
         return mean, None, None
     spread, tail = mean * (1 - mean), (1 - confidence) / 2
@@ -58,7 +64,7 @@ def mean_difference(
     """Mean over repeats of a difference of two shares, with its t interval and the two-sided p of a mean of 0."""
     if not values:
         return None, None
-    mean, variance, freedom = _spread(values, draw, validation_fraction)
+    mean, variance, freedom = _spread(values, draw, draw.at_least, validation_fraction)
     if freedom is None:
         return (mean, None, None), None
     error = math.sqrt(variance)
@@ -66,11 +72,11 @@ def mean_difference(
     return (mean, mean - reach, mean + reach), float(2 * stats.t.sf(abs(mean) / error, df=freedom))
 
 
-def _spread(values: Sequence[float], draw: Draw, fraction: float) -> tuple[float, float, float | None]:
+def _spread(values: Sequence[float], draw: Draw, drawn: float, fraction: float) -> tuple[float, float, float | None]:
     """The mean, its variance, and the degrees of freedom of that; None where one of its parts is not known."""
     mean, error = mean_and_error(values, validation_fraction=fraction) or (math.nan, None)
     if error is None or draw.recordings < 2:
         return mean, math.nan, None
-    parts = ((error**2, len(values) - 1), (draw.at_least, draw.recordings - 1))
+    parts = ((error**2, len(values) - 1), (drawn, draw.recordings - 1))
     total = sum(part for part, _ in parts)
     return mean, total, total**2 / sum(part**2 / freedom for part, freedom in parts)

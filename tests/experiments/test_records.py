@@ -145,8 +145,11 @@ def test_records_tell_what_they_are_of_and_what_their_fits_are_judged_against(pa
     record = read_record(path)
     kinds = {"verdict.json": "ladder", "frontier.json": "sweep", "mended.json": "mended", "length.json": "length"}
     assert [kind for name, kind in kinds.items() if (path.parent / name).is_file()] == [record.study]
-    fits = [fit for some in record.curves.values() for fit in some]
-    assert [fit.chance_loss for fit in fits] == pytest.approx([math.log(24)] * len(fits), abs=0.01)
+    for rung, fits in record.curves.items():
+        as_frequent = not rung.endswith(", on noise")  # the boxes there are of species that are not equally frequent
+        for fit in fits:
+            assert fit.chance_loss == pytest.approx(math.log(24), abs=0.01 if as_frequent else 0.03)
+            assert as_frequent or fit.chance_loss < math.log(24) - 0.01
     assert {fit.settled for fit in fits} == {False}
     assert all(fit.budget == fit.epochs for fit in fits if fit.failure is None)
 

@@ -113,7 +113,7 @@ def test_a_model_that_collapses_is_told_at_its_best_too():
     assert verdicts[0].noise_best_accuracy == pytest.approx((0.13, 0.13, 0.13))
     assert "beats_majority" not in established(verdicts[0])
     told = tell_length(verdicts, chance=0.04, table="boxes")
-    assert "makes 8.0 % (13.0 % [13.0, 13.0] of the validation calls at the lowest loss, about epoch 74)." in told
+    assert "makes 8.0 % (13.0 % of the validation calls at the lowest loss, about epoch 74)." in told
 
 
 def test_words_claim_what_is_established_and_no_more():
@@ -126,7 +126,7 @@ def test_words_claim_what_is_established_and_no_more():
     assert "after 120 epochs on white noise under the 9 boxes of a table" in reader
     assert "where the most frequent species makes 8.0 %" in reader
     assert "Shown: swapped lengths cost it accuracy" in reader
-    assert "Not shown" not in reader
+    assert "Not shown:" not in reader
     assert "Shown:" not in listener.replace("Not shown:", "")
     assert listener.count("; ") == 3  # one amid the figures, two between what is not shown
 

@@ -44,6 +44,12 @@ def test_a_share_never_leaves_0_to_1() -> None:
     assert mean_interval([0.01, 0.0, 0.12, 0.05], **OPTIONS)[1] < 0  # type: ignore[index,operator]
 
 
+def test_a_share_of_nearly_none_is_about_as_sure_as_one_of_none() -> None:
+    none, nearly = (mean_share([share] * 4, Draw(0.0, 19), rows=190, **OPTIONS) for share in (0.0, 0.004))
+    assert none is not None and nearly is not None and none[2] is not None and nearly[2] is not None
+    assert none[2] < nearly[2] < none[2] + 0.05
+
+
 def test_a_difference_that_every_call_has_hangs_on_how_many_there_are() -> None:
     _, few = mean_difference([1.0] * 4, Draw(0.0, 3), **OPTIONS)
     _, many = mean_difference([1.0] * 4, Draw(0.0, 30), **OPTIONS)
