@@ -141,17 +141,17 @@ def test_a_study_of_several_ladders_has_an_answer_of_each(tmp_path):
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("**/curves.csv.gz")), ids=lambda path: path.parent.name)
 def test_records_tell_what_they_are_of_and_what_their_fits_are_judged_against(path: Path):
-    """Both data sets have 24 species, equally frequent or so near to it that nothing is gained by their frequencies."""
+    """All data have 24 species, but for noise equally frequent or so near to it that their frequencies gain nothing."""
     record = read_record(path)
     kinds = {"verdict.json": "ladder", "frontier.json": "sweep", "mended.json": "mended", "length.json": "length"}
     assert [kind for name, kind in kinds.items() if (path.parent / name).is_file()] == [record.study]
     for rung, fits in record.curves.items():
         as_frequent = not rung.endswith(", on noise")  # the boxes there are of species that are not equally frequent
         for fit in fits:
-            assert fit.chance_loss == pytest.approx(math.log(24), abs=0.01 if as_frequent else 0.03)
-            assert as_frequent or fit.chance_loss < math.log(24) - 0.01
-    assert {fit.settled for fit in fits} == {False}
-    assert all(fit.budget == fit.epochs for fit in fits if fit.failure is None)
+            assert fit.chance_loss == pytest.approx(math.log(24), abs=0.01 if as_frequent else 0.05)
+            assert fit.chance_loss < math.log(24) + 0.01
+            assert not fit.settled
+            assert fit.failure is not None or fit.budget == fit.epochs
 
 
 def test_studies_are_listed_with_question_and_answer(capsys):
