@@ -4,9 +4,11 @@
 
 The same number of fits of a rung, on the same windows, by `rfcx_lab` with one worker process and with two, in turn:
 curves streamed to MLflow and fits kept, as in any study. Small rungs are the hard case: what driver and store cost is
-the largest share of them. With a scheduler's address, its workers take a turn too, all of them; they need a store that
-they reach (`--tracking-uri`) where they are not on this machine. Start-up is not counted: each worker has fitted the
-rung before. Ten minutes.
+the largest share of them. Beside them, what the machine itself allows: the same fits by bare processes, without driver,
+scheduler or MLflow, one and then two at once, on one thread each. What these fall short of twice as many is the
+processor's doing, as where two hardware threads share a core; only what is lost beyond it is ours. With a scheduler's
+address, its workers take a turn too, all of them; they need a store that they reach (`--tracking-uri`) where they are
+not on this machine. Start-up is not counted: each worker has fitted the rung before. A quarter of an hour.
 """
 
 from __future__ import annotations
@@ -23,13 +25,14 @@ from pathlib import Path
 from hydra import compose, initialize_config_dir
 from measure import Material, check, describe_machine, interleave, ratios
 from omegaconf import OmegaConf
-from throughput import Lab
+from throughput import Lab, Loop, open_loop, share
 
 from rfcx_lab.config import Config, EngineConfig, RungConfig, TrainingConfig, register_schemas
 from rfcx_lab.lab.engine import Engine, open_engine
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 ONE, TWO = "1 worker", "2 workers"
+BARE_ONE, BARE_TWO = "1 bare process", "2 bare processes"
 AIM = 1.6  # times one worker
 _NEVER = 10**6  # fits after which a worker is replaced: that is not what is measured
 
@@ -59,8 +62,9 @@ def main() -> int:
         uri = options.tracking_uri or f"sqlite:///{folder}/mlflow.db"
         opened = {name: stack.enter_context(open_engine(each, tracking_uri=uri)) for name, each in engines.items()}
         lab = Lab(opened[ONE], Path(folder), material, training, uri=uri)
+        bare = [stack.enter_context(open_loop(sys.executable, "bare_fits.py", threads=1)) for _ in range(2)]
         print("fits per minute, median (range over rounds)")
-        met = [_compare(rung, lab, opened, fits=options.fits, rounds=options.rounds) for rung in rungs]
+        met = [_compare(rung, lab, opened, bare, fits=options.fits, rounds=options.rounds) for rung in rungs]
     return 0 if all(met) else 1
 
 
@@ -79,8 +83,13 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _compare(rung: RungConfig, lab: Lab, engines: dict[str, Engine], *, fits: int, rounds: int) -> bool:
+def _compare(
+    rung: RungConfig, lab: Lab, engines: dict[str, Engine], bare: Sequence[Loop], *, fits: int, rounds: int
+) -> bool:
     ways = {name: partial(_fit, lab, engine, rung, fits=fits) for name, engine in engines.items()}
+    ways[BARE_ONE] = partial(share, bare[:1], rung, lab, fits=fits)
+    ways[BARE_TWO] = partial(share, bare, rung, lab, fits=fits)
+    share(bare, rung, lab, fits=len(bare))  # warm, too
     for name, engine in engines.items():
         _fit(lab, engine, rung, fits=2 * engine.workers)  # traced, imported, warm
         if engine.workers > fits:
@@ -89,6 +98,8 @@ def _compare(rung: RungConfig, lab: Lab, engines: dict[str, Engine], *, fits: in
     for name, seconds in taken.items():
         _show(f"{rung.name:<8} {name}", [60 * fits / each for each in seconds])
     met = check(f"  {rung.name:<8} {TWO} against {ONE}", ratios(taken[ONE], taken[TWO]), at_least=AIM)
+    check(f"  {rung.name:<8} two bare processes against one", ratios(taken[BARE_ONE], taken[BARE_TWO]))
+    check(f"  {rung.name:<8} {ONE} against {BARE_ONE}", ratios(taken[BARE_ONE], taken[ONE]))
     for name in [name for name in engines if name not in (ONE, TWO)]:
         check(f"  {rung.name:<8} {engines[name].workers} of {name} against {ONE}", ratios(taken[ONE], taken[name]))
     return met

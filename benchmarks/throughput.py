@@ -19,7 +19,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from functools import partial
@@ -59,11 +59,11 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         engine = stack.enter_context(open_engine(EngineConfig("local", recycle_after=10**6)))
         lab = Lab(engine, Path(folder), material, training)
-        loops = {KERAS: [stack.enter_context(_loop(sys.executable, "bare_keras.py"))]}
+        loops = {KERAS: [stack.enter_context(open_loop(sys.executable, "bare_keras.py"))]}
         if options.torch_python:
-            loops[TORCH] = [stack.enter_context(_loop(options.torch_python, "bare_torch.py"))]
+            loops[TORCH] = [stack.enter_context(open_loop(options.torch_python, "bare_torch.py"))]
             loops[TORCHES] = [
-                stack.enter_context(_loop(options.torch_python, "bare_torch.py", threads=1))
+                stack.enter_context(open_loop(options.torch_python, "bare_torch.py", threads=1))
                 for _ in range(engine.workers)
             ]
         print("fits per minute, median (range over rounds)")
@@ -94,16 +94,8 @@ def _config(options: argparse.Namespace) -> Config:
 
 def _compare(rung: RungConfig, lab: Lab, loops: dict[str, list[Loop]], *, options: argparse.Namespace) -> bool:
     fits = options.fits * lab.engine.workers
-
-    def share(processes: list[Loop]) -> None:
-        each = fits // len(processes)
-        for process in processes:
-            process.ask(rung, lab, fits=each)
-        for process in processes:
-            process.await_answers(each)
-
     ways: dict[str, Task] = {OURS: partial(lab.fit, rung, fits=fits)}
-    ways |= {name: partial(share, processes) for name, processes in loops.items()}
+    ways |= {name: partial(share, processes, rung, lab, fits=fits) for name, processes in loops.items()}
     for way in ways.values():
         way()  # traced, imported, warm
     taken = interleave(ways, rounds=options.rounds)
@@ -181,8 +173,18 @@ class Loop:
             assert line and np.isfinite(json.loads(line)["last"]).all(), f"a bare loop failed: {line!r}"
 
 
+def share(processes: Sequence[Loop], rung: RungConfig, lab: Lab, *, fits: int) -> None:
+    """So many fits of `rung`, an equal share by each of `processes`, all at once."""
+    each = fits // len(processes)
+    for process in processes:
+        process.ask(rung, lab, fits=each)
+    for process in processes:
+        process.await_answers(each)
+
+
 @contextmanager
-def _loop(python: str, script: str, *, threads: int | None = None) -> Iterator[Loop]:
+def open_loop(python: str, script: str, *, threads: int | None = None) -> Iterator[Loop]:
+    """A process that runs `script`, for the length of the block."""
     environment = {**os.environ, **({"BENCHMARK_THREADS": str(threads), "OMP_NUM_THREADS": "1"} if threads else {})}
     command = [python, str(HERE / script)]
     process = subprocess.Popen(

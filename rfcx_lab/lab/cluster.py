@@ -14,6 +14,7 @@ from itertools import islice
 from multiprocessing import resource_tracker
 from typing import Any, TypeVar
 
+from rfcx_lab.lab import preparation
 from rfcx_lab.lab.engine import RETRIES, Failure, ends_the_run, failure_reason
 from rfcx_lab.model.backend import ENVIRONMENT
 
@@ -26,10 +27,6 @@ _QUIET = {  # Dask watches itself many times a second, which took 3 % of a core 
     "distributed.worker.memory.monitor-interval": "500ms",
     "distributed.worker.profile.enabled": False,
 }
-# What Dask takes an item to last that it has not seen yet. Where it knows nothing it gives all items to the one worker
-# that is ready while the others are still being prepared, and leaves them there when these are: it steals for an idle
-# worker only what it knows to be worth it.
-_SUPPOSED = {"distributed.scheduler.default-task-durations": {"on_worker": "60s"}}
 _IDLE_SECONDS = 0.5  # to wait for a worker to be free; a busy one is recycled after its next item
 
 
@@ -84,12 +81,8 @@ class LocalEngine:
         """See `Engine.prepare`. What it raises is left to the items: they will meet the same trouble."""
 
         def start() -> None:
-            from distributed import fire_and_forget
-
             with suppress(Exception):
-                client = self._open()
-                for address in client.scheduler_info(n_workers=-1)["workers"]:
-                    fire_and_forget(client.submit(function, workers=[address], pure=False))
+                self._open().run(preparation.begin, function)
 
         self._wait_until_prepared()
         self._preparing = threading.Thread(target=start, daemon=True)
@@ -108,7 +101,7 @@ class LocalEngine:
         return self._open()
 
     def _wait_until_prepared(self) -> None:
-        """Wait until the workers are there and their preparation stands before any item in their queues."""
+        """Wait until the workers are there and their preparation has begun."""
         if self._preparing is not None:
             self._preparing.join()
             self._preparing = None
@@ -121,7 +114,6 @@ class LocalEngine:
             dask.config.set(
                 {
                     **_QUIET,
-                    **_SUPPOSED,
                     "distributed.scheduler.allowed-failures": RETRIES,
                     "distributed.worker.memory.target": False,  # a paused worker would wait for ever; one that
                     "distributed.worker.memory.spill": False,  # takes more than its share is ended instead
@@ -192,4 +184,5 @@ def _stops_held_back() -> Iterator[None]:
 def _on_worker(function: Callable[[I], R], item: I) -> tuple[str, R]:
     from distributed import get_worker
 
+    preparation.await_end()
     return get_worker().address, function(item)

@@ -26,6 +26,7 @@ from rfcx_lab.console import say
 from rfcx_lab.errors import LabError, reason
 from rfcx_lab.features.cache import WINDOWS_FILE, WindowStore
 from rfcx_lab.files import is_disk_full
+from rfcx_lab.lab import preparation
 from rfcx_lab.lab.away import Errand, Lacking, brought_to, carry_out, disk_refusal, keep_part, pack, unpack
 from rfcx_lab.lab.cluster import LocalEngine
 from rfcx_lab.lab.engine import Failure, own_cores
@@ -45,7 +46,6 @@ class RemoteEngine:
     def __init__(self, config: EngineConfig, *, tracking_uri: str | None) -> None:
         self._config = config
         self._scheduler = Scheduler(config, tracking_uri=tracking_uri)
-        self._prepared: list[Any] = []  # a future that nobody holds is taken back
         self._brought: Counter[tuple[str, str]] = Counter()
 
     @property
@@ -115,11 +115,10 @@ class RemoteEngine:
 
     def prepare(self, function: Callable[[], None]) -> None:
         """See `Engine.prepare`. What it raises is left to the items: they will meet the same trouble."""
-        self._prepared = [self._scheduler.submit(function, workers=[address]) for address in self._scheduler.workers]
+        self._scheduler.call_all(preparation.begin, function)
 
     def close(self) -> None:
         """See `Engine.close`."""
-        self._prepared = []
         self._scheduler.close()
 
     def _bring(self, windows: WindowStore, worker: str) -> None:
@@ -152,6 +151,7 @@ class RemoteEngine:
 def _on_worker(errand: Errand) -> Any:
     from distributed import get_worker
 
+    preparation.await_end()
     worker = get_worker()
     key = worker.get_current_task()
 

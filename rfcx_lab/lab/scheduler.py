@@ -143,6 +143,12 @@ class Scheduler:
         with self._connected():
             return self._client.run(function, *arguments, workers=[worker], on_error="return").get(worker)
 
+    def call_all(self, function: Callable[..., Any], *arguments: Any) -> None:
+        """Call `function` on every worker at once, whatever it is at. What it raises is not heard of."""
+        workers = list(self.workers)
+        with self._connected():
+            self._client.run(function, *arguments, workers=workers, on_error="ignore")
+
     def close(self) -> None:
         """Take back all that was submitted, and leave. What comes later connects anew."""
         client, self._client, self._looked = self._client, None, 0.0

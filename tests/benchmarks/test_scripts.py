@@ -40,6 +40,15 @@ def test_overhead_of_one_small_fit():
     assert finished.returncode in (0, 1), finished.stderr  # 1: an aim is missed, as is to be expected here
 
 
+@pytest.mark.keras
+def test_scaling_tells_what_two_bare_processes_make_of_the_machine():
+    finished = run("scaling", "--rungs", "LSTM 8", "--rows=32", "--epochs=1", "--rounds=1", "--fits=2")
+    for what in ("2 workers against 1 worker", "two bare processes against one", "1 worker against 1 bare process"):
+        [ratio] = re.findall(rf"^  LSTM 8   {what}: ([\d.]+)", finished.stdout, re.MULTILINE) or [finished.stderr]
+        assert float(ratio) > 0
+    assert finished.returncode in (0, 1), finished.stderr  # 1: the aim is missed, as it may be here
+
+
 def test_help_loads_nothing_heavy_by_the_benchmark_s_own_count():
     said = run("start", "--rounds=1", "--study-rounds=0").stdout
     assert re.search(r"^heavy modules imported by --help .*: 0 .*: met$", said, re.MULTILINE), said

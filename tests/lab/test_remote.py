@@ -6,6 +6,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,7 @@ from tests.conftest import ROOT, TOY, compose_config
 from tests.lab.dask_cluster import DaskCluster, answers, end, hiding_is_possible, mlflow_server, wait_until
 from tests.lab.driver import EPOCHS, REPEATS, SIZE
 from tests.lab.outcome import RUNGS, assert_view_is_whole, by_level, runs_of, without_root
-from tests.lab.test_engine import double
+from tests.lab.test_engine import assert_first_items_meet, double, meet, meet_after_a_death
 
 FITS = REPEATS * len(RUNGS)
 SECONDS_PER_EPOCH = 0.05
@@ -215,6 +216,30 @@ def test_items_fail_and_end_the_run_as_those_of_the_other_engines_do(site):
         assert list(engine.map(double, [5, 1, 2])) == [10, 2, 4]
         with pytest.raises(LabError, match="four is not allowed"):
             list(engine.run(double, [1, 4]))
+
+
+def test_first_items_wait_for_workers_that_are_not_ready_rather_than_for_one_another(site, tmp_path):
+    with open_remote(site) as engine:
+        assert_first_items_meet(engine, tmp_path)
+
+
+def test_item_of_a_worker_that_dies_waits_for_its_successor_rather_than_behind_another(site, tmp_path):
+    with open_remote(site) as engine:
+        results = dict(engine.run(partial(meet_after_a_death, tmp_path, 2), range(2)))
+    assert not [found for found in results.values() if isinstance(found, Failure)]
+    assert len(set(results.values())) == 2
+    wait_until(lambda: len(site.cluster.registered()) == 2)
+
+
+def test_worker_that_joins_is_given_an_item_at_once(site, tmp_path):
+    with open_remote(site) as engine:
+        newcomer = site.cluster.spawn_worker()
+        try:
+            results = dict(engine.run(partial(meet, tmp_path, 3), range(3)))
+        finally:
+            end(newcomer)
+    assert len(set(results.values())) == 3
+    wait_until(lambda: len(site.cluster.registered()) == 2)
 
 
 def test_worker_of_another_version_is_refused_by_name(site):
