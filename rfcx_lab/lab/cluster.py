@@ -139,7 +139,7 @@ class LocalEngine:
         self._done[address] += 1
         if self._done[address] >= self._recycle_after and self._is_idle(address, running=running):
             del self._done[address]
-            self._connect().restart_workers([address])
+            self._connect().restart_workers([address], raise_for_error=False)  # late: the others go on meanwhile
 
     def _is_idle(self, address: str, *, running: Collection[str]) -> bool:
         """Whether the worker neither computes nor holds anything, and nothing under way can still be sent to it."""
