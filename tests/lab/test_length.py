@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 
 from rfcx_lab.config import StepConfig
 from rfcx_lab.errors import LabError
@@ -19,6 +21,7 @@ from rfcx_lab.verdict.length import judge_pipelines, read_pipelines
 from rfcx_lab.verdict.record import read_record
 from tests import fakes
 from tests.conftest import TOY, compose_config
+from tests.lab.outcome import by_level, runs_of
 
 SIZE = (
     "engine=inline", "training.epochs=4", "steps.repeats=3", "length.repeats=3", "length.epochs=[6,4]",
@@ -69,12 +72,23 @@ def test_a_fixed_window_hides_it(measured):
 
 def test_claims_follow_from_the_files(measured):
     paths = {path.name: path for path in measured.files}
-    assert {"length.json", "length.png", "length.svg", "curves.csv.gz"} <= set(paths)
+    assert {"length.json", "length.png", "length.svg", "curves.csv.gz", "report.html"} <= set(paths)
     document = json.loads(paths["length.json"].read_text())
     records = read_pipelines(document, read_record(paths["curves.csv.gz"]))
     for found, told in zip(judge_pipelines(records, **document["judge"]), document["pipelines"], strict=True):
         plain = json.loads(json.dumps(vars(found), default=vars))
         assert plain == {key: told[key] for key in plain}
+
+
+def test_one_run_with_the_page_stands_above_all_others(measured, config):
+    runs = runs_of(config.tracking.uri, "length")
+    [series] = by_level(runs, "series")
+    assert {run.data.tags["mlflow.parentRunId"] for run in by_level(runs, "study")} == {series.info.run_id}
+    assert series.data.tags["status"] == "1 of 2 read length"
+    client = MlflowClient(tracking_uri=config.tracking.uri)
+    kept = Path(client.download_artifacts(series.info.run_id, "report.html"))
+    [page] = [path for path in measured.files if path.name == "report.html"]
+    assert kept.read_bytes() == page.read_bytes()
 
 
 def test_figure_shows_every_share_of_every_pipeline(measured):
