@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import textwrap
 from collections.abc import Iterable, Sequence
 from functools import cache
 from itertools import zip_longest
@@ -32,6 +33,16 @@ def say(text: str, *, style: str | None = None, whole: bool = False) -> None:
     `whole` leaves it to the terminal to wrap it, so that a path or a command can be copied in one piece.
     """
     console().print(text, style=style, markup=False, soft_wrap=True if whole else None)
+
+
+def say_item(text: str) -> None:
+    """Print an item of a list: further lines, where there is a terminal to wrap it, are indented as the first one."""
+    out, mark = console(), "- "
+    if out.soft_wrap:
+        say(f"{mark}{text}")
+        return
+    width = max(out.width, len(mark) + 1)
+    say(textwrap.fill(text, width, initial_indent=mark, subsequent_indent=" " * len(mark)))
 
 
 def table(

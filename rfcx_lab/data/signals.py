@@ -70,8 +70,10 @@ class Judge:
         visible = len(np.unique(frames)) > 1
         if visible:
             status = self._status(seen)
-            what = {RED: "the model can learn that without hearing a call; window=fixed hides it"}
-            said = f"How many frames of its window are sound {self._names(seen)}: {what.get(status, self._or(status))}."
+            what = {RED: "The model can learn that without hearing a call: window=fixed hides it."}
+            said = (
+                f"{self._guessed('how many frames of the window are sound', seen)} {what.get(status, self._or(status))}"
+            )
         else:
             status = GREEN
             said = f"Every clip shows the model {frames[0]} frames of sound, however long its box."
@@ -84,14 +86,14 @@ class Judge:
         told = self._told_by(self._box_seconds)
         own = self._status(told)
         if own == RED and seen == RED:
-            status, what = RED, "the model sees it in the padding; window=fixed hides it"
+            status, what = RED, "The model sees it in the padding: window=fixed hides it."
         elif own == RED:
-            status, what = AMBER, f"it is in the data, but window={self._window} hides it from the model"
+            status, what = AMBER, f"It is in the data, but window={self._window} hides it from the model."
         else:
             # What is not shown to be there and can't be seen either is nothing to wait for.
             status = own if seen is not None else GREEN
-            what = self._or(own) + ("" if seen is not None else f", and window={self._window} hides it")
-        said = f"The length of its box {self._names(told)}: {what}."
+            what = self._or(own) + ("" if seen is not None else f" Besides, window={self._window} hides it.")
+        said = f"{self._guessed('how long the box is', told)} {what}"
         return Signal("box_seconds", status, seen is not None, told, 0, (), said)
 
     def origin(self, name: str, values: NDArray[np.str_], *, column: str) -> Signal:
@@ -111,17 +113,18 @@ class Judge:
         if column == self._split_by:
             remedy = f"one sound stands under two names of {column}, drop one of them"
         what = {
-            RED: f"what is measured is in part how well a {column} is remembered; {remedy}",
-            AMBER: f"too few calls to say that it matters; to be sure, {remedy}",
+            RED: f"What is measured is in part how well a {column} is remembered: {remedy}.",
+            AMBER: f"So few calls can't show whether that matters; to be sure, {remedy}.",
             GREEN: self._or(GREEN),
-        }
+        }[status]
+        of_all = "" if status == AMBER else f"; with a guess at the rest, {self._share(told, 'do')}"
         if status == GREEN and self._split_by == ROW and column == "recording_id":
             # The recording need not tell the species to help a model that has heard its background with this very call.
-            status = AMBER
-            what[AMBER] = f"{self._or(GREEN)}, but the same background stands on both sides; {remedy}"
+            status, what = AMBER, f"{what} But the same background stands on both sides; {remedy}."
         said = (
-            f"{self._counted(crossings, f'share the {column}')}. It names the species of {100 * alone[0]:.1f} % of "
-            f"these; with the others at a guess, it {self._names(told)}: {what[status]}."
+            f"{self._counted(crossings, f'have the same {column}')}: a model might recognise that, and not the call. "
+            f"If each is named after the others of its {column}, {100 * alone[0]:.1f} % of them get their right "
+            f"species{of_all}. {what}"
         )
         return Signal(name, status, True, told, int(exposed.sum()), self._pairs(crossings), said)
 
@@ -133,7 +136,8 @@ class Judge:
             return Signal(name, AMBER, False, None, 0, (), said)
         crossings = find_crossings(prints, self._splits)
         if crossings:
-            said = f"{self._counted(crossings, 'show the model the very window')}; leave one of each out."
+            counted = self._counted(crossings, "show the model the same window, number for number,")
+            said = f"{counted}. What is tested there was seen in training: leave one of each pair out."
             rows = len({crossing.row for crossing in crossings})
             return Signal(name, RED, True, None, rows, self._pairs(crossings), said)
         twins = len(prints) - len(np.unique(prints))
@@ -147,26 +151,30 @@ class Judge:
         _, low, high = told
         return RED if low > self._bar else GREEN if high <= self._bar else AMBER
 
-    def _names(self, told: Told) -> str:
+    def _guessed(self, known: str, told: Told) -> str:
+        """How often the species is named by whoever knows one thing, and no sound."""
+        return f"Told by nothing but {known}, {self._share(told, 'get their right species')}."
+
+    def _share(self, told: Told, does: str) -> str:
         point, low, high = (f"{100 * share:.1f}" for share in told)
         return (
-            f"names the species of {point} % of the calls (95 % interval {low} to {high}; the most frequent species "
-            f"makes {100 * self.majority:.1f} %)"
+            f"{point} % of all calls {does} (95 % interval {low} to {high}; {100 * self.majority:.1f} % if all are "
+            "given the most frequent one)"
         )
 
     def _or(self, status: str) -> str:
         """What a status that is not red means."""
-        points = f"{100 * (self._bar - self.majority):.3g} points"
+        points = f"{100 * (self._bar - self.majority):.3g} percentage points better"
         return (
-            f"less than {points} more" if status == GREEN else f"too few recordings to say whether it is {points} more"
+            f"That is less than {points}." if status == GREEN else f"Too few recordings to say whether it is {points}."
         )
 
     def _counted(self, crossings: Sequence[Crossing], verb: str) -> str:
-        """`12 of 960 calls share their source with …`, and where the first pair of them stands."""
+        """`12 of 960 calls have the same … as`, and where the first pair of them stands."""
         rows, first = len({crossing.row for crossing in crossings}), self._pairs(crossings)[0]
         one, other = f"line {first.line} in {first.side}", f"line {first.other_line} in {first.other_side}"
         return (
-            f"{rows} of {len(self._labels)} calls {verb} of one on another side of a split (the first: {one} that of "
+            f"{rows} of {len(self._labels)} calls {verb} as a call on another side of the split (the first: {one} and "
             f"{other}, repeat {first.repeat})"
         )
 

@@ -17,6 +17,7 @@ from rfcx_lab.lab.engine import open_engine
 from rfcx_lab.lab.ladder import climb_ladder
 from rfcx_lab.lab.pages import write_data_page
 from rfcx_lab.lab.study import prepare_study, read_tables
+from rfcx_lab.report.commands import NEXT, Next
 from rfcx_lab.report.files import write_audit
 from rfcx_lab.report.table import (
     HEADER,
@@ -28,6 +29,7 @@ from rfcx_lab.report.table import (
     length_rows,
     steps_rows,
 )
+from rfcx_lab.verdict.statements import split_answer
 
 
 def run(config: Config, output: Path, *, command: Sequence[str] = ()) -> None:
@@ -55,11 +57,7 @@ def run(config: Config, output: Path, *, command: Sequence[str] = ()) -> None:
 def _climb(config: Config, output: Path, command: Sequence[str]) -> None:
     climb = climb_ladder(config, output, command=command)
     console.table(HEADER, ladder_rows(climb.document), least=LEAST)
-    console.say(climb.verdict.answer, style="bold")
-    console.say("")
-    for path in climb.files:
-        console.say(str(path), whole=True)
-    _say_where_runs_are(config)
+    _say_end(climb.document["answer"], climb.following, files=climb.files, config=config)
 
 
 def _sweep(config: Config, output: Path, command: Sequence[str]) -> None:
@@ -68,11 +66,7 @@ def _sweep(config: Config, output: Path, command: Sequence[str]) -> None:
     from rfcx_lab.lab.sweep import run_sweep  # a ladder needs no Optuna
 
     swept = run_sweep(config, output, command=command)
-    console.say(swept.document["answer"], style="bold")
-    console.say("")
-    for path in swept.files:
-        console.say(str(path), whole=True)
-    _say_where_runs_are(config)
+    _say_end(swept.document["answer"], swept.following, files=swept.files, config=config)
     storage, named = config.sweep.storage, ""
     folder = artifact_folder(storage, Path(config.runs_dir))
     if is_server(storage):
@@ -86,11 +80,7 @@ def _mend(config: Config, output: Path, command: Sequence[str]) -> None:
 
     mended = mend_pipeline(config, output, command=command)
     console.table(STEPS_HEADER, steps_rows(mended.document), least=STEPS_LEAST)
-    console.say(mended.document["answer"], style="bold")
-    console.say("")
-    for path in mended.files:
-        console.say(str(path), whole=True)
-    _say_where_runs_are(config)
+    _say_end(mended.document["answer"], mended.following, files=mended.files, config=config)
 
 
 def _measure_length(config: Config, output: Path, command: Sequence[str]) -> None:
@@ -98,9 +88,21 @@ def _measure_length(config: Config, output: Path, command: Sequence[str]) -> Non
 
     measured = measure_length(config, output, command=command)
     console.table(LENGTH_HEADER, length_rows(measured.document))
-    console.say(measured.document["answer"], style="bold")
+    _say_end(measured.document["answer"], measured.following, files=measured.files, config=config)
+
+
+def _say_end(answer: str, following: Next | None, *, files: Sequence[Path], config: Config) -> None:
+    """The answer, statement by statement, what to run next, and where everything lies."""
+    first, *others = split_answer(answer)
+    console.say(first, style="bold")
+    for statement in others:
+        console.say_item(statement)
+    if following is not None:
+        console.say("")
+        console.say(f"{NEXT} {following.purpose}:", style="bold", whole=True)
+        console.say(following.command, whole=True)
     console.say("")
-    for path in measured.files:
+    for path in files:
         console.say(str(path), whole=True)
     _say_where_runs_are(config)
 

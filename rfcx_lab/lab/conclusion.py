@@ -24,7 +24,7 @@ from rfcx_lab.lab.tracking_store import forgiving
 from rfcx_lab.lab.trials import failed_fits, noted_curves
 from rfcx_lab.lab.upkeep import write_circumstances
 from rfcx_lab.lab.view import StudyView
-from rfcx_lab.report.commands import next_of_sweep
+from rfcx_lab.report.commands import Next, next_of_sweep
 from rfcx_lab.report.files import write_frontier
 from rfcx_lab.verdict import Curves
 from rfcx_lab.verdict.record import SWEEP, LadderRecord
@@ -36,6 +36,7 @@ class Swept:
 
     document: dict[str, Any]
     files: list[Path]
+    following: Next | None  # what to run next
 
 
 def judge_trial(plan: SweepPlan, asked: Asked, curves: Sequence[Curves]) -> Outcome:
@@ -114,7 +115,7 @@ class Conclusion:
                 self._view.close(shown, files=[*files, *circumstances], model=measured, following=following)
 
         self._search.claims.do_alone(show)
-        return Swept(document, files)
+        return Swept(document, files, following)
 
     def _record(self, curves: Mapping[int, Sequence[Curves]]) -> LadderRecord:
         """Every curve, by architecture; those of an architecture's trials one after the other."""

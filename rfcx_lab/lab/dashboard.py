@@ -12,6 +12,7 @@ import optuna
 from rfcx_lab.lab.artifacts import keep_artifact
 from rfcx_lab.lab.database import address, is_server
 from rfcx_lab.report.frontier_plot import frontier_plot
+from rfcx_lab.report.notes import set_out
 
 CURVES = "curves.svg"  # of a trial
 _VALUE = "lowest validation loss (nats)"
@@ -57,7 +58,7 @@ def show_frontier(
         identity = keep_artifact(study, figure.name, figure.read_bytes(), folder=folder)
         pictures.append(f"![{figure.stem}]({get_artifact_path(study, identity)})")  # no page lists a study's artifacts
     apart = [_OTHER_IMPORTANCE] if len(document.get("importance", {})) > 1 else []
-    note = "\n\n".join([str(document["answer"]), *apart, *pictures])
+    note = "\n\n".join([*set_out(document["answer"]), *apart, *pictures])
     if get_note(study) != note:
         save_note(study, note)
     save_plotly_graph_object(study, frontier_plot(document), graph_object_id=_FRONTIER)

@@ -27,7 +27,7 @@ from rfcx_lab.lab.upkeep import alone_on, clear_leftovers, write_circumstances
 from rfcx_lab.lab.view import StudyView
 from rfcx_lab.lab.work import FitFunction, warm_up
 from rfcx_lab.model.fit import fit_rung
-from rfcx_lab.report.commands import next_command
+from rfcx_lab.report.commands import Next, next_command
 from rfcx_lab.report.files import write_report
 from rfcx_lab.verdict import LadderVerdict
 from rfcx_lab.verdict.record import LadderRecord
@@ -43,6 +43,7 @@ class Climb:
     specs: list[FitSpec]
     clips: Clips
     files: list[Path]
+    following: Next | None  # what to run next
 
 
 def climb_ladder(config: Config, output: Path, *, fit: FitFunction = fit_rung, command: Sequence[str] = ()) -> Climb:
@@ -69,13 +70,17 @@ def climb_with(
     fit: FitFunction = fit_rung,
     command: Sequence[str] = (),
     page: bool = True,
+    parent: str | None = None,
 ) -> Climb:
-    """`climb_ladder` on an engine that is open already, as one of several studies; on request without a page."""
+    """`climb_ladder` on an engine that is open already, as one of several studies; on request without a page.
+
+    `parent` is the run above the study's own in MLflow, if any.
+    """
     study = prepare_study(config, mapper=engine.map)
     with alone_on(study.key, runs=Path(config.runs_dir)):
         if study.up_to(plan_of(config)[0].repeats).missing():
             engine.prepare(partial(warm_up, fit))  # while this process opens MLflow
-        view = StudyView(study, config)
+        view = StudyView(study, config, parent=parent)
         try:
             fitter = Fitter(engine, view, config, store=study.store, fit=fit)
             return _climb(study, fitter, view, config, output, command if page else None)
@@ -101,14 +106,15 @@ def _climb(
             )
         )
         written += evaluate_shown(fitter.engine, study, config, output)
+    told = [hide_password(override) for override in command or ()]
+    following = next_command(document, told) if told else None
     with forgiving():
         for spec in study.fits:
             fitter.show(spec)
-        told = [hide_password(override) for override in command or ()]
         view.close(
             document,
             files=[*written, *write_circumstances(config, output)],
             model=measured,
-            following=next_command(document, told) if told else None,
+            following=following,
         )
-    return Climb(climbed.verdict, document, record, study.fits, study.clips, written)
+    return Climb(climbed.verdict, document, record, study.fits, study.clips, written, following)

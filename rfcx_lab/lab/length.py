@@ -12,22 +12,26 @@ import numpy as np
 from rfcx_lab.config import Config, NoiseData
 from rfcx_lab.console import say
 from rfcx_lab.data.telling import majority
-from rfcx_lab.errors import LabError
+from rfcx_lab.errors import LabError, hide_password
 from rfcx_lab.files import full_disk_said
 from rfcx_lab.lab.checks import check_config
 from rfcx_lab.lab.engine import open_engine
 from rfcx_lab.lab.fits import FitStore
 from rfcx_lab.lab.ladder import Climb, climb_with
 from rfcx_lab.lab.length_answer import build_length_answer, length_record
+from rfcx_lab.lab.pages import write_length_page
+from rfcx_lab.lab.series import open_series
 from rfcx_lab.lab.sources import locate_data
-from rfcx_lab.lab.steps import say_plan, step_configs
+from rfcx_lab.lab.steps import step_configs
 from rfcx_lab.lab.study import plan_study
 from rfcx_lab.lab.swapped import SwappedHits, draw_of, measure_swapped
 from rfcx_lab.lab.upkeep import clear_leftovers, write_circumstances
 from rfcx_lab.lab.work import FitFunction
 from rfcx_lab.model.fit import fit_rung
+from rfcx_lab.report.commands import Next, next_of_length
 from rfcx_lab.report.files import write_length
 from rfcx_lab.verdict.length import SHARES, PipelineRecord
+from rfcx_lab.verdict.record import LadderRecord
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,7 @@ class Measured:
 
     document: dict[str, Any]
     files: list[Path]
+    following: Next | None  # what to run next
 
 
 def measure_length(
@@ -56,23 +61,36 @@ def measure_length(
         configs = step_configs(config)
         on_noise = noise_configs(config, configs)
         check_boxes(config, on_noise)
-        say_plan(f"Pipelines: {len(configs)}, each on the data and on noise", [*configs, *on_noise], engine)
-        records, climbs = [], []
-        for index, (one, noisy) in enumerate(zip(configs, on_noise, strict=True)):
-            name = config.steps.steps[index].name
-            say(f"\nPipeline {index} of {len(configs) - 1}: {name}", style="bold")
-            climb = climb_with(engine, one, output / "boxes" / f"{index}", fit=fit, command=command, page=False)
-            say(f"\nPipeline {index}, lengths swapped between species", style="bold")
-            swapped = measure_swapped(engine, one, climb)
-            say(f"\nPipeline {index}, on white noise", style="bold")
-            noise = climb_with(engine, noisy, output / "noise" / f"{index}", fit=fit, command=command, page=False)
-            climbs.append((climb, noise))
-            epochs = one.training.epochs, noisy.training.epochs
-            records.append(_record(name, climb, noise, swapped=swapped, epochs=epochs, runs=runs))
-    document = build_length_answer(config, climbs=climbs, records=records)
-    record = length_record([(one.name, climb, noise) for one, (climb, noise) in zip(records, climbs, strict=True)])
+        each = f"Pipelines: {len(configs)}, each on the data and on noise"
+        with open_series(each, config, [*configs, *on_noise], engine) as series:
+            records, climbs = [], []
+            for index, (one, noisy) in enumerate(zip(configs, on_noise, strict=True)):
+                name = config.steps.steps[index].name
+                say(f"\nPipeline {index} of {len(configs) - 1}: {name}", style="bold")
+                folder, parent = f"{index}", series.run
+                climb = climb_with(engine, one, output / "boxes" / folder, fit=fit, page=False, parent=parent)
+                say(f"\nPipeline {index}, lengths swapped between species", style="bold")
+                swapped = measure_swapped(engine, one, climb)
+                say(f"\nPipeline {index}, on white noise", style="bold")
+                noise = climb_with(engine, noisy, output / "noise" / folder, fit=fit, page=False, parent=parent)
+                climbs.append((climb, noise))
+                epochs = one.training.epochs, noisy.training.epochs
+                records.append(_record(name, climb, noise, swapped=swapped, epochs=epochs, runs=runs))
+            document = build_length_answer(config, climbs=climbs, records=records)
+            named = [(one.name, climb, noise) for one, (climb, noise) in zip(records, climbs, strict=True)]
+            measured = _write(document, length_record(named), config=config, output=output, command=command)
+            series.close(document, files=measured.files, following=measured.following)
+    return measured
+
+
+def _write(
+    document: dict[str, Any], record: LadderRecord, *, config: Config, output: Path, command: Sequence[str]
+) -> Measured:
+    told = [hide_password(override) for override in command]
+    following = next_of_length(document, told) if told else None
     files = write_length(output, document, record)
-    return Measured(document, [*files, *write_circumstances(config, output)])
+    page = write_length_page(output, config, document=document, record=record, following=following, command=command)
+    return Measured(document, [*files, page, *write_circumstances(config, output)], following)
 
 
 def noise_configs(config: Config, configs: Sequence[Config]) -> list[Config]:

@@ -1,4 +1,4 @@
-"""The pages of a finished ladder or sweep, and of data nobody has trained on: what goes onto them."""
+"""The pages of finished studies, and of data nobody has trained on: what goes onto them."""
 
 from __future__ import annotations
 
@@ -20,11 +20,14 @@ from rfcx_lab.files import write_whole
 from rfcx_lab.lab.exhibits import show_rows
 from rfcx_lab.lab.predict import Measured
 from rfcx_lab.lab.study import Study
+from rfcx_lab.report.commands import Next, spell_value, with_own
 from rfcx_lab.report.data_page import data_page
 from rfcx_lab.report.exhibit import Exhibit
 from rfcx_lab.report.ladder_page import ladder_page
+from rfcx_lab.report.length_page import length_page
 from rfcx_lab.report.page import EMBEDDED
 from rfcx_lab.report.scores import score_species, worst_mistakes
+from rfcx_lab.report.steps_page import Ladder, steps_page
 from rfcx_lab.report.study_page import Circumstances, Evidence
 from rfcx_lab.report.sweep_page import sweep_page
 from rfcx_lab.verdict import Curves
@@ -76,6 +79,36 @@ def write_sweep_page(
     return _write(output, page)
 
 
+def write_steps_page(
+    output: Path,
+    config: Config,
+    *,
+    document: dict[str, Any],
+    record: LadderRecord,
+    ladder: Ladder,
+    following: Next | None,
+    command: Sequence[str],
+) -> Path:
+    """Write `report.html` of a pipeline that is mended into `output`; returns its path."""
+    circumstances = _circumstances(config, command)
+    page = steps_page(document, record.curves, ladder=ladder, circumstances=circumstances, following=following)
+    return _write(output, page)
+
+
+def write_length_page(
+    output: Path,
+    config: Config,
+    *,
+    document: dict[str, Any],
+    record: LadderRecord,
+    following: Next | None,
+    command: Sequence[str],
+) -> Path:
+    """Write `report.html` of the study of the boxes' length into `output`; returns its path."""
+    circumstances = _circumstances(config, command)
+    return _write(output, length_page(document, record.curves, circumstances=circumstances, following=following))
+
+
 def _write(output: Path, page: str) -> Path:
     path = output / "report.html"
     write_whole(path, page)
@@ -94,7 +127,7 @@ def _circumstances(config: Config, command: Sequence[str]) -> Circumstances:
 
 def train_alone(rung: RungConfig, epochs: int, command: Sequence[str]) -> list[str]:
     """Overrides that train one architecture of a sweep alone, as a ladder of one rung."""
-    parts = ", ".join(f"{key}: {_spell(value)}" for key, value in signature(rung).items())
+    parts = ", ".join(f"{key}: {spell_value(value)}" for key, value in signature(rung).items())
     own = {
         "kind": "ladder",
         "ladder.rungs": f"[{{{parts}}}]",
@@ -102,13 +135,7 @@ def train_alone(rung: RungConfig, epochs: int, command: Sequence[str]) -> list[s
         "ladder.extend": "false",
         "training.epochs": str(epochs),
     }
-    kept = [override for override in command if override.split("=")[0] not in own]
-    return [*kept, *(f"{key}={value}" for key, value in own.items())]
-
-
-def _spell(value: Any) -> str:
-    """A value as Hydra reads it."""
-    return f'"{value}"' if isinstance(value, str) else str(value)
+    return with_own(command, own)
 
 
 def write_data_page(

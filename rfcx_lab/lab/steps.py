@@ -12,21 +12,22 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from rfcx_lab.config import Config, RungConfig
-from rfcx_lab.console import duration, say
+from rfcx_lab.console import say
 from rfcx_lab.errors import LabError
-from rfcx_lab.features.spectral import input_shape
 from rfcx_lab.files import check_name, full_disk_said
 from rfcx_lab.lab.checks import check_config
-from rfcx_lab.lab.engine import Engine, open_engine
-from rfcx_lab.lab.estimate import Cost
-from rfcx_lab.lab.fits import FitSpec, FitStore
+from rfcx_lab.lab.engine import open_engine
+from rfcx_lab.lab.fits import FitStore
 from rfcx_lab.lab.ladder import Climb, climb_with
+from rfcx_lab.lab.pages import write_steps_page
+from rfcx_lab.lab.series import open_series
 from rfcx_lab.lab.steps_answer import build_steps_answer
-from rfcx_lab.lab.study import plan_study
 from rfcx_lab.lab.upkeep import clear_leftovers, write_circumstances
 from rfcx_lab.lab.work import FitFunction
 from rfcx_lab.model.fit import fit_rung
+from rfcx_lab.report.commands import Next, spell_change, spell_value, with_own
 from rfcx_lab.report.files import write_steps
+from rfcx_lab.report.steps_page import Ladder
 from rfcx_lab.verdict.record import STEPS, LadderRecord
 from rfcx_lab.verdict.steps import StepRecord
 
@@ -40,6 +41,7 @@ class Mended:
 
     document: dict[str, Any]
     files: list[Path]
+    following: Next | None  # what to run next
 
 
 def mend_pipeline(config: Config, output: Path, *, fit: FitFunction = fit_rung, command: Sequence[str] = ()) -> Mended:
@@ -59,22 +61,61 @@ def mend_pipeline(config: Config, output: Path, *, fit: FitFunction = fit_rung, 
     with full_disk_said(runs), open_engine(config.engine, tracking_uri=config.tracking.uri) as engine:
         clear_leftovers(runs)
         each = f"Steps: {len(configs)} of {config.steps.repeats} fits each, and a ladder on the last"
-        say_plan(each, [*configs, ladder], engine)
-        climbs, records = [], []
-        for index, (step, one) in enumerate(zip(config.steps.steps, configs, strict=True)):
-            say(f"\nStep {index} of {len(configs) - 1}: {step.name}", style="bold")
-            folder = output / "steps" / f"{index}"
-            climb = climb_with(engine, one, folder, fit=fit, command=command, page=False)
-            climbs.append(climb)
-            records.append(_record(step.name, climb, one))
-        say(f"\nThe ladder on the last step: {config.steps.steps[-1].name}", style="bold")
-        climbed = climb_with(engine, ladder, output / "ladder", fit=fit, command=command)
-    document = build_steps_answer(config, configs, climbs=climbs, records=records, ladder=climbed)
+        with open_series(each, config, [*configs, ladder], engine) as series:
+            climbs, records = [], []
+            for index, (step, one) in enumerate(zip(config.steps.steps, configs, strict=True)):
+                say(f"\nStep {index} of {len(configs) - 1}: {step.name}", style="bold")
+                folder = output / "steps" / f"{index}"
+                climb = climb_with(engine, one, folder, fit=fit, page=False, parent=series.run)
+                climbs.append(climb)
+                records.append(_record(step.name, climb, one))
+            say(f"\nThe ladder on the last step: {config.steps.steps[-1].name}", style="bold")
+            alone = ladder_command(config, command)
+            climbed = climb_with(engine, ladder, output / "ladder", fit=fit, command=alone, parent=series.run)
+            document = build_steps_answer(config, configs, climbs=climbs, records=records, ladder=climbed)
+            files = _write(document, records, climbs, climbed, config=config, output=output, command=command)
+            told = climbed.document["recommended"]
+            series.close(document, files=files, following=climbed.following, recommended=told["rung"])
+    return Mended(document, [*files, *climbed.files], climbed.following)
+
+
+def _write(
+    document: dict[str, Any],
+    records: Sequence[StepRecord],
+    climbs: Sequence[Climb],
+    climbed: Climb,
+    *,
+    config: Config,
+    output: Path,
+    command: Sequence[str],
+) -> list[Path]:
     rungs = [replace(climb.record.order[0], name=record.name) for climb, record in zip(climbs, records, strict=True)]
     fraction = sum(record.validation_fraction for record in records) / len(records)
-    curves = {record.name: record.curves for record in records}
-    files = write_steps(output, document, LadderRecord(curves, rungs, fraction, STEPS))
-    return Mended(document, [*files, *write_circumstances(config, output), *climbed.files])
+    record = LadderRecord({one.name: one.curves for one in records}, rungs, fraction, STEPS)
+    files = write_steps(output, document, record)
+    page = write_steps_page(
+        output,
+        config,
+        document=document,
+        record=record,
+        ladder=Ladder(climbed.document, climbed.record.curves, page="ladder/report.html"),
+        following=climbed.following,
+        command=command,
+    )
+    return [*files, page, *write_circumstances(config, output)]
+
+
+def ladder_command(config: Config, command: Sequence[str]) -> list[str]:
+    """Overrides that climb the ladder on the last step by itself, from those of the whole; none where it has none."""
+    if not command:
+        return []
+    changes = {key: value for step in config.steps.steps for key, value in spell_change(step.change).items()}
+    own = {
+        "kind": "ladder",
+        "name": spell_value(f"{config.name} ladder"),
+        "tracking.experiment": spell_value(config.tracking.experiment),
+    }
+    return with_own(command, own | changes)
 
 
 def step_configs(config: Config) -> list[Config]:
@@ -146,26 +187,6 @@ def _rung(config: Config) -> RungConfig:
         raise LabError(f"steps.rung={config.steps.rung}: must be a rung of the ladder: {', '.join(names)}.")
     found = config.ladder.rungs[names.index(config.steps.rung)]
     return replace(found, role="capacity")  # by itself it is no remedy of anything
-
-
-def say_plan(what: str, configs: Sequence[Config], engine: Engine) -> None:
-    """Of studies that follow each other, what there is to do, and how long it will take.
-
-    All of it is laid out, and so checked, for that.
-    """
-    missing: dict[str, FitSpec] = {}
-    seconds, total = 0.0, 0
-    for config in configs:
-        layout = plan_study(config)
-        new = [spec for spec in layout.missing() if spec.key not in missing]
-        missing |= {spec.key: spec for spec in new}
-        total += len(layout.fits)
-        cost = Cost(input_shape(config.window, config.features), config.engine, workers=engine.workers)
-        seconds += cost.seconds(new) if new else 0.0
-    say(
-        f"{what}: {len(missing)} of {total} fits to do, about {duration(seconds)} on {engine.workers} worker(s), "
-        "beside features."
-    )
 
 
 def _record(name: str, climb: Climb, config: Config) -> StepRecord:

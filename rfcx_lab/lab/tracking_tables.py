@@ -26,7 +26,7 @@ _TABLES: dict[str, dict[str, Any]] = {
     "Fits": {
         "filter": "tags.level = 'fit'",
         "order": "metrics.`loss/val_best`",
-        "tags": ("status", "rung", "repeat"),
+        "tags": ("status",),  # rung and repeat are the run's name
         "metrics": _FIT,
         "params": ("lstm", "dense"),
     },

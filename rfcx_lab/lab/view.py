@@ -12,6 +12,7 @@ from rfcx_lab.lab.study import Study
 from rfcx_lab.lab.tracking import NOTE, Tracker, artifact_address
 from rfcx_lab.lab.tracking_models import ModelCard
 from rfcx_lab.lab.tracking_store import answering, forgiving
+from rfcx_lab.lab.view_note import describe
 from rfcx_lab.lab.view_summary import (
     architecture,
     audit_summary,
@@ -24,7 +25,7 @@ from rfcx_lab.lab.view_summary import (
 )
 from rfcx_lab.report.commands import Next
 from rfcx_lab.report.fit_picture import draw_fit
-from rfcx_lab.report.notes import fit_note, model_note, narrow, rung_note, study_note
+from rfcx_lab.report.notes import fit_note, model_note, rung_note
 from rfcx_lab.verdict import Curves, RungInfo, Verdict
 
 if TYPE_CHECKING:
@@ -32,20 +33,22 @@ if TYPE_CHECKING:
 
 _STUDY = "study"
 _PICTURE = "curves.svg"  # of a fit
-_FIGURE = "description.svg"  # of a study: as wide as its page
 
 
 class StudyView:
     """Study → rung → fit. What an earlier run of the same study has shown is gone on with."""
 
-    def __init__(self, study: Study, config: Config) -> None:
-        """Open the study's run, with the resolved config as its parameters, and one run per rung."""
+    def __init__(self, study: Study, config: Config, *, parent: str | None = None) -> None:
+        """Open the study's run, with the resolved config as its parameters, and one run per rung.
+
+        `parent` is the run of the series that the study is made for, if any.
+        """
         self._study, self._config = study, config
         self._specs: dict[tuple[str, int], FitSpec] = {}  # of fits that were shown, by rung and repeat
         with answering(config.tracking.uri):
             self._tracker = Tracker(uri=config.tracking.uri, experiment=config.tracking.experiment, study_key=study.key)
             self.study_run = self._tracker.open_run(
-                _STUDY, name=f"{config.name} {study.key[:6]}", tags={"level": "study"}
+                _STUDY, name=f"{config.name} {study.key[:6]}", parent=parent, tags={"level": "study"}
             )
             self._tracker.log_params(self.study_run, study_params(config))
             self._tracker.log_dataset(
@@ -119,7 +122,7 @@ class StudyView:
                 params=self._architecture(rung["name"]),
             )
         self._tracker.log_files(self.study_run, files)
-        note = self._describe(document, files, following)
+        note = describe(self._tracker, self.study_run, document["answer"], files=files, following=following)
         tags = {**self._audit["tags"], **study_tags(document), NOTE: note}
         if model is not None:
             kept = document["test"]["model"]
@@ -150,19 +153,6 @@ class StudyView:
         """End every run that is still open: this study will not be finished now, unless there are `others` at it."""
         status = "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED"
         self._tracker.abandon(status, keep=_STUDY if others else None)
-
-    def _describe(self, document: Mapping[str, Any], files: Sequence[Path], following: Next | None) -> str:
-        """The study's description: the answer, what to run next, and its figure."""
-        figure = next((path for path in files if path.suffix == ".svg"), None)
-        report = next((path for path in files if path.suffix == ".html"), None)
-        if figure is not None:
-            self._tracker.log_text(self.study_run, _FIGURE, narrow(figure.read_text(encoding="utf-8")))
-        return study_note(
-            document["answer"],
-            figure=artifact_address(self.study_run, _FIGURE) if figure else None,
-            report=artifact_address(self.study_run, report.name) if report else None,
-            following=following,
-        )
 
     def _architecture(self, rung: str) -> dict[str, Any]:
         return next((architecture(spec.rung) for (name, _), spec in self._specs.items() if name == rung), {})

@@ -103,6 +103,24 @@ def study_tags(document: Mapping[str, Any]) -> dict[str, Any]:
     return tags | {key: name for key, name in named.items() if name is not None}
 
 
+def series_metrics(document: Mapping[str, Any]) -> Metrics:
+    """What the ladder on the last step comes to; nothing of a study of the length, which has none."""
+    if "ladder" not in document:
+        return {}
+    ladder = document["ladder"]
+    epoch = ladder["begins_to_overfit"]["trained_to_the_end"]["epoch"]
+    return {"best_epoch": ladder["recommended"]["epochs"], "onset_epoch": None if epoch is None else epoch[0]}
+
+
+def series_tags(document: Mapping[str, Any]) -> dict[str, Any]:
+    """How many corrections matter; of a study of the length, how many pipelines read it."""
+    if "steps" in document:
+        corrections = document["steps"][1:]
+        return {"status": f"{sum(step['matters'] for step in corrections)} of {len(corrections)} matter"}
+    reading = [any(claim["established"] for claim in one["claims"].values()) for one in document["pipelines"]]
+    return {"status": f"{sum(reading)} of {len(reading)} read length"}
+
+
 def study_params(config: Config) -> dict[str, Any]:
     """The config, key by key; without the space that a ladder does not search."""
     every = _flat(asdict(config))

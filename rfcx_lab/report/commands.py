@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +11,12 @@ from typing import Any
 
 from rfcx_lab.verdict.frontier_sentence import more_trials
 
+_PLAIN = re.compile(r"[A-Za-z_][\w.-]*")  # text that needs no quotes
 _ENOUGH_REPEATS = 6  # the fewest of which a paired test can reach p < .05 two-sided
+
+
+NEXT = "Next:"
+"""What stands before it, wherever it is told."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +78,43 @@ def next_of_sweep(document: Mapping[str, Any], command: Sequence[str], *, alone:
     return None if alone is None else Next("Train the recommended architecture alone", spell(alone))
 
 
-def _with(command: Sequence[str], own: Mapping[str, str]) -> str:
+def next_of_length(document: Mapping[str, Any], command: Sequence[str]) -> Next | None:
+    """More repeats where a pipeline that sees the length looks as if it read it, and that is not shown yet.
+
+    `document` is a `length.json`.
+    """
+    seeing = [one for one in document["pipelines"] if one["audit"]["frames_status"] != "green"]
+    claims = [claim for one in seeing for claim in one["claims"].values()]
+    if not any(claim["mean"] and claim["mean"][0] > 0 and not claim["established"] for claim in claims):
+        return None
+    repeats, noisy = (2 * max(one[key] for one in document["pipelines"]) for key in ("repeats", "noise_repeats"))
+    return Next(
+        f"Settle what is not shown with {repeats} repeats, and {noisy} on noise; what is trained is not trained again",
+        _with(command, {"steps.repeats": str(repeats), "length.repeats": str(noisy)}),
+    )
+
+
+def with_own(command: Sequence[str], own: Mapping[str, str]) -> list[str]:
+    """The overrides `command`, with these keys at these values, as Hydra reads them."""
     kept = [override for override in command if override.lstrip("+").split("=")[0] not in own]
-    return spell([*kept, *(f"{key}={value}" for key, value in own.items())])
+    return [*kept, *(f"{key}={value}" for key, value in own.items())]
+
+
+def spell_change(change: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """What a step sets, key by key, as Hydra reads it: `{"window.kind": "fixed", "window.frames": "null"}`."""
+    return {
+        f"{section}.{key}": spell_value(value) for section, values in change.items() for key, value in values.items()
+    }
+
+
+def spell_value(value: Any) -> str:
+    """A value as Hydra reads it: `null`, `true`, `2048`, `[8, 4]`, `end`, `"LSTM 8"`."""
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
+    if isinstance(value, str):
+        return value if _PLAIN.fullmatch(value) else json.dumps(value, ensure_ascii=False)
+    return str(value)
+
+
+def _with(command: Sequence[str], own: Mapping[str, str]) -> str:
+    return spell(with_own(command, own))

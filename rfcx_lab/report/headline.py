@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rfcx_lab.verdict.statements import split_answer
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -19,10 +21,10 @@ class Headline:
     def __init__(self, text: str, *, width: float, sizes: tuple[float, float]) -> None:
         """For a figure `width` inches wide, in letters of so many points: of the first sentence, and of the others."""
         width -= 2 * _MARGIN
-        first, stop, rest = text.partition(". ")
+        first, *rest = split_answer(text)
         self._parts = [
-            (wrap(first + stop.rstrip(), width=width, size=sizes[0], weight="bold"), sizes[0], "bold"),
-            (wrap(rest, width=width, size=sizes[1]), sizes[1], "normal"),
+            (wrap(first, width=width, size=sizes[0], weight="bold"), sizes[0], "bold"),
+            (wrap(" ".join(rest), width=width, size=sizes[1]), sizes[1], "normal"),
         ]
 
     @property

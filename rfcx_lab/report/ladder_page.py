@@ -7,7 +7,7 @@ from typing import Any
 
 from rfcx_lab.report.commands import recommended_command, settling_command
 from rfcx_lab.report.glance import headline, look_at_ladder, place_in_words
-from rfcx_lab.report.study_page import Chart, Circumstances, Evidence, render_study
+from rfcx_lab.report.study_page import Chart, Circumstances, Evidence, render_study, shown_on_test
 from rfcx_lab.verdict import Curves
 from rfcx_lab.verdict.rungs import REMEDY
 
@@ -34,7 +34,7 @@ def ladder_page(
         document,
         charts,
         circumstances=circumstances,
-        evidence=evidence,
+        **shown_on_test(document, evidence, circumstances),
         headline=headline(document),
         established=answers["trained_to_the_end"]["established"],
         place_in_words=place_in_words,

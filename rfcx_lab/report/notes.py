@@ -6,11 +6,14 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rfcx_lab.report.commands import Next
+from rfcx_lab.report.commands import NEXT, Next
 from rfcx_lab.report.page import DASH, interval
 from rfcx_lab.verdict import Verdict
+from rfcx_lab.verdict.statements import split_answer
 
 _MARKS = re.compile(r"([\\`*_\[\]|~#])")
+_LIST = re.compile(r"^[+-](?= )")  # what would begin a list within the list
+_ESCAPED = r"\\\g<0>"
 _LONGEST = 2500  # characters of an answer: databases take 5000 for an experiment's description
 WIDEST = 680  # pixels: what a run's page leaves for a picture in a window of 1280
 _CLASSES = 40  # named in a description; all stand in a model's metadata
@@ -25,14 +28,14 @@ _READING = (
 
 
 def study_note(answer: str, *, figure: str | None, following: Next | None, report: str | None = None) -> str:
-    """The answer, its figure and what to run next. `figure` and `report` are addresses."""
-    parts = [escape(_shorten(answer))]
+    """The answer, statement by statement, its figure and what to run next. `figure` and `report` are addresses."""
+    parts = set_out(answer)
     if following is not None:
-        parts.append(f"**Next:** {following.purpose}: {_code(following.command)}")
+        parts.append(f"**{NEXT}** {following.purpose}: {_code(following.command)}")
     if figure is not None:
-        parts.append(f"![Learning curves of every rung]({figure})")
+        parts.append(f"![The study's figure]({figure})")
     if report is not None:
-        parts.append(f"[The whole report, with the test part and the audit]({report})")
+        parts.append(f"[The whole report]({report})")
     return "\n\n".join(parts)
 
 
@@ -62,10 +65,11 @@ def fit_note(verdict: Verdict, *, failure: str | None, figure: str) -> str:
 def model_note(answer: str, *, origin: str, kept: str, shape: Sequence[int], axes: str, classes: Sequence[str]) -> str:
     """What a model is, and what it takes and gives; `kept` is `training.keep`."""
     when = "after its last epoch" if kept == "last" else "at its lowest validation loss"
+    paragraphs = "\n\n".join(set_out(answer))
     listed = ", ".join(escape(name) for name in classes[:_CLASSES])
     more = f" and {len(classes) - _CLASSES} more" if len(classes) > _CLASSES else ""
     return (
-        f"{escape(_shorten(answer))}\n\nThis is {escape(origin)}, {when}.\n\n"
+        f"{paragraphs}\n\nThis is {escape(origin)}, {when}.\n\n"
         f"**In:** raw features `[windows, {', '.join(map(str, shape))}]` ({axes}), float32, as `input_example` has "
         f"them; normalisation is the model's first layer. **Out:** probabilities of {len(classes)} classes: "
         f"{listed}{more}."
@@ -87,6 +91,13 @@ def narrow(svg: str, width: int = WIDEST) -> str:
     high = width * float(box[2]) / float(box[1])
     plain = re.sub(r'\s(width|height)="[^"]*"', "", root[0])
     return svg.replace(root[0], f'<svg width="{width}" height="{high:.0f}"{plain.removeprefix("<svg")}', 1)
+
+
+def set_out(answer: str) -> list[str]:
+    """Paragraphs: the first statement by itself, the others as a list."""
+    first, *others = split_answer(_shorten(answer))
+    listed = "\n".join(f"- {_LIST.sub(_ESCAPED, escape(each))}" for each in others)
+    return [f"**{escape(first)}**", *([listed] if others else [])]
 
 
 def _code(text: str) -> str:

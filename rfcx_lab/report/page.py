@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from rfcx_lab.report import exhibit
+from rfcx_lab.report.audit_words import name_signal, sum_up
+from rfcx_lab.verdict.statements import split_answer
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -34,8 +36,9 @@ def _environment() -> Environment:
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    for function in (percent, interval, signed_percent, thousands, capfirst):
+    for function in (percent, interval, signed_percent, thousands, capfirst, name_signal, sum_up):
         environment.filters[function.__name__] = function
+    environment.filters["statements"] = split_answer
     environment.globals["exhibits"] = exhibit
     environment.globals["source"] = lambda name: Markup(loader.get_source(environment, name)[0])
     return environment

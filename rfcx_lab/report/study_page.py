@@ -1,4 +1,4 @@
-"""`report.html`: what a finished study says, whether to believe it, and why. What a ladder's and a sweep's share."""
+"""`report.html`: what a finished study says, whether to believe it, and why. What the pages of all studies share."""
 
 from __future__ import annotations
 
@@ -45,6 +45,8 @@ class Chart:
     curves: Sequence[Curves]
     onset: Sequence[float | None] | None
     anchor: str | None = None  # what a link leads to
+    epochs: int | None = None  # where the study's budget is not that of all its charts
+    classes: int | None = None  # where they are not those of the study's data
 
 
 def render_study(
@@ -53,7 +55,6 @@ def render_study(
     charts: Sequence[Chart],
     *,
     circumstances: Circumstances,
-    evidence: Evidence | None,
     **own: Any,
 ) -> str:
     """A page made of `template`, which fills in what `study.html` leaves open; `own` is what it needs for it."""
@@ -63,35 +64,38 @@ def render_study(
         name=circumstances.name,
         source_of_data=circumstances.source or document["data"]["root"],
         charts=charts,
-        curves=_numbers(charts, document),
-        names=[species["name"] for species in document["data"]["species"]],
-        test=document.get("test"),
-        scores=evidence.scores if evidence else None,
-        confused=confusions(evidence.scores, most=_CONFUSIONS) if evidence else [],
-        mistakes=evidence.mistakes if evidence else [],
-        sample_rate=circumstances.sample_rate,
+        curves={"rungs": [_numbers(chart, document) for chart in charts]},
         config=circumstances.config,
         command=spell(circumstances.command),
         **own,
     )
 
 
-def _numbers(charts: Sequence[Chart], document: Mapping[str, Any]) -> dict[str, Any]:
-    """Every curve, for the page's script to draw."""
+def shown_on_test(
+    document: Mapping[str, Any], evidence: Evidence | None, circumstances: Circumstances
+) -> dict[str, Any]:
+    """What a page that shows the test part needs for it."""
     return {
-        "epochs": max([document["epochs"], 1, *(fit.epochs for chart in charts for fit in chart.curves)]),
-        "classes": document["data"]["classes"],
-        "chance": math.log(document["data"]["classes"]),
-        "rungs": [
-            {
-                "name": chart.title,
-                "onset": chart.onset,
-                "loss": _series(chart.curves, "loss"),
-                "accuracy": _series(chart.curves, "accuracy"),
-                "counted": [fit in counted(chart.curves) for fit in chart.curves],
-            }
-            for chart in charts
-        ],
+        "names": [species["name"] for species in document["data"]["species"]],
+        "test": document.get("test"),
+        "scores": evidence.scores if evidence else None,
+        "confused": confusions(evidence.scores, most=_CONFUSIONS) if evidence else [],
+        "mistakes": evidence.mistakes if evidence else [],
+        "sample_rate": circumstances.sample_rate,
+    }
+
+
+def _numbers(chart: Chart, document: Mapping[str, Any]) -> dict[str, Any]:
+    """The curves of a chart, for the page's script to draw."""
+    classes = chart.classes or document["data"]["classes"]
+    return {
+        "name": chart.title,
+        "onset": chart.onset,
+        "epochs": max([chart.epochs or document["epochs"], 1, *(fit.epochs for fit in chart.curves)]),
+        "chance": {"loss": math.log(classes), "accuracy": 1 / classes},
+        "loss": _series(chart.curves, "loss"),
+        "accuracy": _series(chart.curves, "accuracy"),
+        "counted": [fit in counted(chart.curves) for fit in chart.curves],
     }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from rfcx_lab.report import frontier_map
 from rfcx_lab.report.commands import next_of_sweep, spell
 from rfcx_lab.report.page import DASH
-from rfcx_lab.report.study_page import Chart, Circumstances, Evidence, render_study
+from rfcx_lab.report.study_page import Chart, Circumstances, Evidence, render_study, shown_on_test
 from rfcx_lab.verdict import Curves
 from rfcx_lab.verdict.frontier import ALL_OVERFIT, FOUND, NONE_OVERFITS
 from rfcx_lab.verdict.frontier_sentence import name_axis, name_column
@@ -77,7 +77,7 @@ def sweep_page(
         document,
         charts,
         circumstances=circumstances,
-        evidence=evidence,
+        **shown_on_test(document, evidence, circumstances),
         headline=headline(document),
         established=document["established"],
         maps=frontier_map.draw_maps(document),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rfcx_lab.report.audit_words import name_signal
+
 HEADER = ("Rung", "Parameters", "Overfit", "Onset epoch", "Best epoch", "Best val loss", "Final val loss", "Accuracy")
 
 LEAST = ("Parameters", "Accuracy", "Final val loss", "Best epoch", "Best val loss")
@@ -49,7 +51,7 @@ def audit_rows(audit: Mapping[str, Any]) -> list[tuple[str, ...]]:
             most_frequent = f"{audit['majority']:.1%}"
         rows.append(
             (
-                signal["name"].replace("_", " "),
+                name_signal(signal["name"]),
                 signal["status"],
                 "yes" if signal["visible"] else "no",
                 told,

@@ -194,7 +194,7 @@ def _at_best(record: PipelineRecord, confidence: float) -> dict[str, OpenInterva
     }
 
 
-_SHOWN = {
+SHOWN = {
     "swap_costs": "swapped lengths cost it accuracy where no sound is lost",
     "follows_length": "it names the species whose length the box has",
     "beats_majority": "it tells species by the length alone",
@@ -227,8 +227,8 @@ def _tell(verdict: PipelineVerdict, table: str) -> str:
         f"epochs on white noise under {table}, {percent(verdict.noise)}, where the most frequent species makes "
         f"{100 * verdict.majority:.1f} %{_best(verdict)}."
     )
-    shown = [_SHOWN[name] for name in CLAIMS if claims[name].established]
-    open_ones = [_SHOWN[name] for name in CLAIMS if not claims[name].established]
+    shown = [SHOWN[name] for name in CLAIMS if claims[name].established]
+    open_ones = [SHOWN[name] for name in CLAIMS if not claims[name].established]
     parts = [f"Shown: {'; '.join(shown)}."] if shown else []
     parts += [f"Not shown: {'; '.join(open_ones)}."] if open_ones else []
     return " ".join([told, *parts])

@@ -231,7 +231,7 @@ def test_what_few_recordings_show_is_undecided(recordings, status):
         assert one.accuracy[0] == pytest.approx(0.65, abs=0.001)
         assert one.status == status
     if status == "amber":
-        assert "too few recordings to say whether it is 5 points more" in found.sentence
+        assert "Too few recordings to say whether it is 5 percentage points better" in found.sentence
 
 
 def test_same_table_same_audit_and_plain_json(templated):

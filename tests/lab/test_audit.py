@@ -24,6 +24,7 @@ from rfcx_lab.lab.contract import check_document
 from rfcx_lab.lab.ladder import climb_ladder
 from rfcx_lab.lab.study import prepare_study, read_tables
 from rfcx_lab.lab.tracking import Tracker
+from rfcx_lab.report.audit_words import name_signal
 from tests import fakes
 from tests.conftest import compose_config
 from tests.data.tables import signal
@@ -181,7 +182,7 @@ def test_terminal_tells_every_signal_in_plain_words(rfcx_folder, tmp_path):
         say_audit(audit)
     text = captured.get()
     for one in audit.signals:
-        assert re.search(rf"{one.name.replace('_', ' ')} +{one.status} +{'yes' if one.visible else 'no'}", text)
+        assert re.search(rf"{name_signal(one.name)} +{one.status} +{'yes' if one.visible else 'no'}", text)
         if one.status != "green":
             assert one.sentence in text
     assert all(missing in text for missing in audit.not_checked)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from mlflow import MlflowClient
 
 from rfcx_lab.config import StepConfig
 from rfcx_lab.data.telling import drawn_variance
@@ -22,6 +24,7 @@ from rfcx_lab.verdict.length import SHARES, judge_pipelines, read_pipelines
 from rfcx_lab.verdict.record import read_record
 from tests import fakes
 from tests.conftest import TOY, compose_config
+from tests.lab.outcome import by_level, runs_of
 
 SIZE = (
     "engine=inline", "training.epochs=4", "steps.repeats=3", "length.repeats=3", "length.epochs=[6,4]",
@@ -103,12 +106,23 @@ def test_a_reader_s_lead_over_the_most_frequent_species_is_paired_by_call(measur
 
 def test_claims_follow_from_the_files(measured):
     paths = {path.name: path for path in measured.files}
-    assert {"length.json", "length.png", "length.svg", "curves.csv.gz"} <= set(paths)
+    assert {"length.json", "length.png", "length.svg", "curves.csv.gz", "report.html"} <= set(paths)
     document = json.loads(paths["length.json"].read_text())
     records = read_pipelines(document, read_record(paths["curves.csv.gz"]))
     for found, told in zip(judge_pipelines(records, **document["judge"]), document["pipelines"], strict=True):
         plain = json.loads(json.dumps(vars(found), default=vars))
         assert plain == {key: told[key] for key in plain}
+
+
+def test_one_run_with_the_page_stands_above_all_others(measured, config):
+    runs = runs_of(config.tracking.uri, "length")
+    [series] = by_level(runs, "series")
+    assert {run.data.tags["mlflow.parentRunId"] for run in by_level(runs, "study")} == {series.info.run_id}
+    assert series.data.tags["status"] == "1 of 2 read length"
+    client = MlflowClient(tracking_uri=config.tracking.uri)
+    kept = Path(client.download_artifacts(series.info.run_id, "report.html"))
+    [page] = [path for path in measured.files if path.name == "report.html"]
+    assert kept.read_bytes() == page.read_bytes()
 
 
 def test_figure_shows_every_claimed_share_with_its_interval_and_the_way_on_noise(measured):

@@ -6,24 +6,30 @@ import json
 from dataclasses import asdict, replace
 from itertools import pairwise
 
+import markupsafe
 import pytest
+from mlflow import MlflowClient
 
 from rfcx_lab.config import StepConfig
 from rfcx_lab.errors import LabError
 from rfcx_lab.lab.contract import check_document
-from rfcx_lab.lab.steps import mend_pipeline, step_configs
+from rfcx_lab.lab.steps import ladder_command, mend_pipeline, step_configs
 from rfcx_lab.lab.study import plan_study
+from rfcx_lab.report.notes import escape
 from rfcx_lab.verdict import JudgeConfig, OnsetConfig
 from rfcx_lab.verdict.record import read_record
+from rfcx_lab.verdict.statements import split_answer
 from rfcx_lab.verdict.steps import compare_steps, read_steps
 from tests import fakes
 from tests.conftest import TOY, compose_config
+from tests.lab.outcome import by_level, runs_of
 
 TOY_DATA = ("data=toy", *(override for override in TOY if override.startswith("data.")))
 SIZE = (
     "training.epochs=12", "steps.repeats=4", "ladder.repeats=4", "ladder.extend=false", "engine=inline",
     "ladder.only=[LSTM 8,+ Dense 48,+ LSTM dropout]",
 )  # fmt: skip
+COMMAND = ("+experiment=mended", *TOY_DATA, *SIZE, "window.frames=60")
 STEPS = (
     StepConfig("as it stands", {}),
     StepConfig("fixed", {"window": {"kind": "fixed", "seconds": 1.0, "frames": None, "padding": "end"}}),
@@ -58,7 +64,7 @@ def test_every_step_changes_something_and_one_thing_only():
 @pytest.fixture(scope="module")
 def config(tmp_path_factory):
     runs = tmp_path_factory.mktemp("runs")
-    config = compose_config("+experiment=mended", *TOY_DATA, *SIZE, "window.frames=60", f"runs_dir={runs}")
+    config = compose_config(*COMMAND, f"runs_dir={runs}")
     return replace(config, steps=replace(config.steps, steps=list(STEPS)))
 
 
@@ -66,7 +72,8 @@ def config(tmp_path_factory):
 def mended(config, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         fakes.predict_by_fakes(patch)
-        return mend_pipeline(config, tmp_path_factory.mktemp("out"), fit=fakes.fit_that_learns_once_scaled)
+        out = tmp_path_factory.mktemp("out")
+        return mend_pipeline(config, out, fit=fakes.fit_that_learns_once_scaled, command=COMMAND)
 
 
 def test_what_matters_is_found_and_nothing_else(mended):
@@ -112,6 +119,53 @@ def test_figure_shows_every_step(mended):
     labels = [axes.get_ylabel().replace("\n", " ") for axes in figure.axes]
     assert labels[:4] == [f"{i}. {step.name}" for i, step in enumerate(STEPS)]
     assert len(figure.axes) == 4 + 3
+
+
+def test_page_lies_beside_the_figure_and_tells_what_to_run_next(mended):
+    page = {path.name: path for path in reversed(mended.files)}["report.html"]
+    text = page.read_text()
+    assert page.parent == {path.name: path for path in mended.files}["mended.json"].parent
+    assert (page.parent / "ladder" / "report.html").is_file()
+    assert str(markupsafe.escape(mended.following.command)) in text
+    assert all(f"{i}. {step.name}" in text for i, step in enumerate(STEPS))
+
+
+def test_the_ladder_has_a_command_of_its_own(config):
+    """With which its page can be had again, and gone on with, without the steps."""
+    ladder = replace(step_configs(config)[-1], name="mended ladder", ladder=config.ladder)
+    found = compose_config(*ladder_command(config, [*COMMAND, f"runs_dir={config.runs_dir}"]))
+    assert replace(found, steps=ladder.steps, sweep=ladder.sweep) == ladder
+    assert ladder_command(config, ()) == []
+
+
+def test_one_run_stands_above_all_others(mended, config):
+    runs = runs_of(config.tracking.uri, "mended")
+    [series] = by_level(runs, "series")
+    studies = by_level(runs, "study")
+    assert len(studies) == len(STEPS) + 1
+    assert {run.data.tags["mlflow.parentRunId"] for run in studies} == {series.info.run_id}
+    assert "mlflow.parentRunId" not in series.data.tags
+    assert (series.info.status, series.data.tags["status"]) == ("FINISHED", "2 of 3 matter")
+    assert series.data.metrics == {"best_epoch": 12.0}
+    client = MlflowClient(tracking_uri=config.tracking.uri)
+    kept = {file.path for file in client.list_artifacts(series.info.run_id)}
+    assert {"mended.json", "mended.png", "report.html", "config.yaml"} <= kept
+    assert f"**{escape(split_answer(mended.document['answer'])[0])}**" in series.data.tags["mlflow.note.content"]
+    note = client.get_experiment(series.info.experiment_id).tags["mlflow.note.content"]
+    assert note.startswith(series.data.tags["mlflow.note.content"])
+
+
+def test_a_series_that_fails_has_its_run_ended(config, tmp_path):
+    def fails(*_, **__):
+        raise KeyboardInterrupt
+
+    broken = replace(config, name="broken", runs_dir=str(tmp_path), ladder=replace(config.ladder, margin=0.07))
+    with pytest.raises(KeyboardInterrupt):
+        mend_pipeline(broken, tmp_path / "out", fit=fails)
+    [series] = [
+        run for run in by_level(runs_of(config.tracking.uri, "mended"), "series") if "broken" in run.info.run_name
+    ]
+    assert series.info.status == "KILLED"
 
 
 def test_last_step_and_ladder_share_fits_and_nothing_is_trained_anew(mended, config, tmp_path, monkeypatch):

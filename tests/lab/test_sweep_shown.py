@@ -17,7 +17,7 @@ from rfcx_lab.config import Config
 from rfcx_lab.lab.claims import Claims
 from rfcx_lab.lab.search import Search
 from rfcx_lab.lab.sweep import run_sweep
-from rfcx_lab.report.notes import escape
+from rfcx_lab.report.notes import set_out
 from tests import fakes
 from tests.conftest import TOY, compose_config
 from tests.lab.outcome import by_level, runs_of
@@ -66,7 +66,7 @@ def test_mlflow_shows_study_trial_fit(swept):
     assert Counter(run.data.tags["level"] for run in runs) == counts
     assert {run.info.status for run in runs} == {"FINISHED"}
     [study] = by_level(runs, "study")
-    assert study.data.tags["mlflow.note.content"].startswith(escape(document["answer"]))
+    assert study.data.tags["mlflow.note.content"].startswith("\n\n".join(set_out(document["answer"])))
     assert {run.data.tags["mlflow.parentRunId"] for run in by_level(runs, "rung")} == {study.info.run_id}
     assert {run.info.run_id for run in by_level(runs, "rung")} == {t["mlflow_run"] for t in document["trials"]}
 
@@ -74,7 +74,7 @@ def test_mlflow_shows_study_trial_fit(swept):
 def test_the_dashboard_finds_the_frontier_and_the_way_to_every_trial_s_fits(swept):
     config, document = swept
     study = study_of(config.sweep.storage)
-    assert get_note(study).startswith(document["answer"])
+    assert get_note(study).startswith("\n\n".join(set_out(document["answer"])))
     assert "*Hyperparameter Importance* says what the lowest validation loss depends on" in get_note(study)
     attributes = study._storage.get_study_system_attrs(study._study_id)
     pieces = sorted(key for key in attributes if key.startswith("dashboard:plot_data:frontier:"))

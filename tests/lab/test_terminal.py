@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import pty
 import re
@@ -20,10 +21,12 @@ from pathlib import Path
 import pytest
 
 from rfcx_lab.interrupt import STATUS, STOPPED, STOPPING
+from rfcx_lab.report.commands import NEXT
+from rfcx_lab.verdict.statements import split_answer
 from tests import fakes
 from tests.conftest import ROOT, TOY
 from tests.lab.driver import EPOCHS, REPEATS, SIZE
-from tests.lab.outcome import RUNGS
+from tests.lab.outcome import RUNGS, by_level, runs_of
 
 FITS = REPEATS * len(RUNGS)
 CODES = re.compile(r"\x1b\[[\d;?]*([A-Za-z])")
@@ -124,7 +127,13 @@ def test_it_ends_with_the_verdict_uncoloured_and_verbose_where_that_is_wanted(ru
     table, _, end = said.rpartition("left out: ")
     assert re.search(r"Rung +Overfit +Onset epoch", table)
     words = " ".join(end.split())
-    assert f"Where the model begins to overfit, trained for {EPOCHS} epochs" in words
+    [verdict] = runs.glob("studies/*/*/verdict.json")
+    first, *others = split_answer(json.loads(verdict.read_text())["answer"])
+    assert first in words
+    assert others and all(f" - {statement} " in words for statement in others)
+    [study] = by_level(runs_of(f"sqlite:///{runs}/mlflow.db"), "study")
+    asked, command = end.split(f"{NEXT} ")[1].split("\n\n")[:2]
+    assert f"**{NEXT}** {asked} `{command}`" in study.data.tags["mlflow.note.content"]
     assert not list(runs.glob("fits/.*.mark"))
     [report] = runs.glob("studies/*/*/report.html")
     assert str(report) in said  # in one piece, though it is longer than a line

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from rfcx_lab.report.commands import next_command, next_of_sweep, recommended_command
+from rfcx_lab.report.commands import next_command, next_of_length, next_of_sweep, recommended_command, spell_change
+from tests.conftest import compose_config
 
 COMMAND = ["+experiment=ladder", "ladder.repeats=3", "training.epochs=50"]
 
@@ -78,3 +79,31 @@ def test_a_known_frontier_leads_to_what_is_recommended():
     found = next_of_sweep(frontier(established=True), SWEEP, alone=["kind=ladder", "training.epochs=9"])
     assert found.command == "python -m rfcx_lab kind=ladder training.epochs=9"
     assert next_of_sweep(frontier(established=True), SWEEP, alone=None) is None
+
+
+def lengths(*, status: str = "red", mean: float = 0.3, established: bool = False) -> dict:
+    claim = {"mean": [mean, None, None], "established": established}
+    one = {"audit": {"frames_status": status}, "claims": {"swap_costs": claim}, "repeats": 4, "noise_repeats": 3}
+    return {"pipelines": [one]}
+
+
+def test_more_repeats_are_asked_for_where_a_length_that_is_seen_may_be_read():
+    found = next_of_length(lengths(), ["+experiment=length", "steps.repeats=4"])
+    assert found.command == "python -m rfcx_lab +experiment=length steps.repeats=8 length.repeats=6"
+    assert "8 repeats, and 6 on noise" in found.purpose
+
+
+@pytest.mark.parametrize("changes", [{"status": "green"}, {"mean": -0.1}, {"established": True}])
+def test_nothing_is_asked_for_where_the_length_is_hidden_or_all_is_said(changes):
+    assert next_of_length(lengths(**changes), ["+experiment=length"]) is None
+
+
+def test_what_a_step_sets_is_read_back_as_it_was_written():
+    change = {
+        "window": {"kind": "fixed", "seconds": 1.0, "frames": None, "padding": "end"},
+        "features": {"time_major": False, "n_mels": 40, "mel_rate": None},
+        "split": {"group": "a column, and more"},
+    }
+    config = compose_config("+experiment=mended", *(f"{key}={value}" for key, value in spell_change(change).items()))
+    for section, values in change.items():
+        assert {key: getattr(getattr(config, section), key) for key in values} == values

@@ -16,6 +16,7 @@ from optuna_dashboard import get_note
 from playwright.sync_api import Page
 
 from rfcx_lab.lab.sweep import run_sweep
+from rfcx_lab.verdict.statements import split_answer
 from tests import fakes
 from tests.conftest import ROOT, compose_config
 from tests.report.browser import Tab, blank_tab, colours
@@ -67,7 +68,8 @@ def open_page(tab: Tab, address: str, place: str, *, waiting_for: str) -> Page:
 
 def test_the_study_tells_its_answer_and_shows_its_figure(tab, address, document):
     page = open_page(tab, address, "/note", waiting_for=document["answer"][:40])
-    assert document["answer"] in page.inner_text("body")
+    text = page.inner_text("body")
+    assert all(statement in text for statement in split_answer(document["answer"]))
     figure = page.get_by_role("img", name="frontier")
     figure.wait_for()
     assert figure.evaluate("(one) => one.decode().then(() => one.naturalWidth)") > 500

@@ -8,13 +8,17 @@ from rfcx_lab.report.notes import escape, experiment_note, model_note, narrow, s
 
 def test_the_answer_stands_first_then_what_to_run_then_the_figure():
     note = study_note(
-        "It overfits.", figure="f.svg", report="r.html", following=Next("Train it", "python -m x 'a=[b]'")
+        "It overfits. + Dense 48 against LSTM 8: none.",
+        figure="f.svg",
+        report="r.html",
+        following=Next("Train it", "python -m x 'a=[b]'"),
     )
     assert note.split("\n\n") == [
-        "It overfits.",
+        "**It overfits.**",
+        r"- \+ Dense 48 against LSTM 8: none.",
         "**Next:** Train it: `python -m x 'a=[b]'`",
-        "![Learning curves of every rung](f.svg)",
-        "[The whole report, with the test part and the audit](r.html)",
+        "![The study's figure](f.svg)",
+        "[The whole report](r.html)",
     ]
     assert experiment_note(note, tables={"Rungs": "#/r"}).startswith(note + "\n\n**Tables:** [Rungs](#/r)")
 

@@ -14,7 +14,9 @@ from axe_playwright_python.sync_playwright import Axe
 from rfcx_lab.lab import exhibits
 from rfcx_lab.lab.command import run
 from rfcx_lab.lab.study import prepare_study
+from rfcx_lab.report.audit_words import sum_up
 from rfcx_lab.verdict.record import read_record
+from rfcx_lab.verdict.statements import split_answer
 from tests.conftest import compose_config
 from tests.report.browser import THEMES, WIDTHS, Tab, colours, open_tab, widest
 from tests.report.studies import OVERRIDES, SPECIES
@@ -82,11 +84,21 @@ def test_exhibits_are_drawn(browser, path, tmp_path):
 
 
 def test_report_says_the_answer_first(report, document):
-    assert report.page.inner_text("#answer") == document["answer"]
+    said = report.page.locator("#answer > p, #answer li").all_inner_texts()
+    assert said == split_answer(document["answer"]) and len(said) > 2
     assert report.page.locator("h1").inner_text() == "Overfitting begins at rung + Dense 48, from about epoch 8 on"
     assert "established" in report.page.inner_text(".badges")
-    marks = report.page.locator("li.begins").all_inner_texts()
+    marks = report.page.locator("li.stands-out").all_inner_texts()
     assert len(marks) == 1 and "+ Dense 48" in marks[0]
+
+
+@pytest.mark.parametrize("path", ["ladder", "data"], indirect=True)
+def test_the_audit_is_summed_up_once_and_every_signal_s_sentence_stands_once(browser, path, document):
+    with open_tab(browser, path) as tab:
+        text = tab.page.inner_text("body")
+        assert text.count(sum_up(document["audit"])) == 1
+        for signal in document["audit"]["signals"]:
+            assert text.count(signal["sentence"]) == 1, signal["name"]
 
 
 def strips(tab: Tab) -> set[float]:
@@ -105,7 +117,7 @@ def test_ladder_shows_every_repeat_and_its_margin(report, document):
     assert rows.count() == RUNGS
     assert report.page.locator("li.rung .strip:nth-of-type(2) circle").count() == RUNGS * 3
     assert len(strips(report)) == 2  # all on the axes they share
-    onset = report.page.locator("li.begins .strip").nth(1)
+    onset = report.page.locator("li.stands-out .strip").nth(1)
     assert onset.locator("circle").count() == 3
     assert f"epoch {document['rungs'][2]['onset_epoch'][0]:g}" in onset.inner_text()
 

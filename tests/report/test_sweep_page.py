@@ -15,6 +15,7 @@ from rfcx_lab.lab.checks import check_config
 from rfcx_lab.report.study_page import Circumstances
 from rfcx_lab.report.sweep_page import headline, sweep_page
 from rfcx_lab.verdict import Curves
+from rfcx_lab.verdict.statements import split_answer
 from tests.conftest import compose_config
 from tests.lab.outcome import by_level, runs_of
 from tests.report.browser import Tab, colours, open_tab
@@ -36,7 +37,8 @@ def percents(texts: list[str]) -> list[float]:
 
 
 def test_it_says_the_answer_first(report, document):
-    assert report.page.inner_text("#answer") == document["answer"]
+    said = report.page.locator("#answer > p, #answer li").all_inner_texts()
+    assert said == split_answer(document["answer"]) and len(said) > 2
     assert report.page.inner_text("h1") == headline(document)
     badges = report.page.inner_text(".badges")
     assert f"{len(document['trials'])} trials of 2 repeats, 20 epochs" in badges

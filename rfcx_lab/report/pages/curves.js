@@ -22,7 +22,8 @@
     const aside = [...spread, ...left].join(", ");
     return shown(together(rung, repeats, epoch)) + (aside && ` (${aside})`);
   };
-  const epochs = Array.from({ length: data.epochs }, (_, i) => i + 1);
+  const epochsOf = (rung) => Array.from({ length: rung.epochs }, (_, i) => i + 1);
+  const few = (rung) => ({ show: rung.epochs < 3 });
   const charts = [];
   let metric = "loss";
 
@@ -30,7 +31,7 @@
     if (kind === "accuracy") return 1;
     const all = data.rungs.flatMap((rung) => known([...rung.loss.train, ...rung.loss.validation].flat()));
     all.sort((a, b) => a - b);
-    return Math.max(data.chance * 1.15, (all[Math.floor(all.length * 0.995)] ?? 0) * 1.1);
+    return Math.max(...data.rungs.map((rung) => rung.chance.loss * 1.15), (all[Math.floor(all.length * 0.995)] ?? 0) * 1.1);
   };
 
   const backdrop = (rung) => (plot) => {
@@ -62,8 +63,7 @@
       }
       line([[x(point), above], [x(point), above + height]], [10, 4, 2, 4]);
     }
-    const chance = metric === "loss" ? data.chance : 1 / data.classes;
-    const y = plot.valToPos(chance, "y", true);
+    const y = plot.valToPos(rung.chance[metric], "y", true);
     ctx.strokeStyle = colour("soft");
     line([[left, y], [right, y]], [2, 4]);
     ctx.restore();
@@ -72,16 +72,17 @@
   const draw = (place) => {
     const rung = data.rungs[+place.dataset.rung];
     const { train, validation } = rung[metric];
+    const epochs = epochsOf(rung);
     const means = [train, validation].map((repeats) => epochs.map((_, i) => together(rung, repeats, i)));
     const axis = { stroke: colour("soft"), grid: { stroke: colour("line"), width: 1 }, ticks: { stroke: colour("line") } };
     const series = (name, repeats) => ({
       label: name, stroke: colour(name), width: 2.5, dash: name === "training" ? [7, 4] : undefined, spanGaps: true,
-      value: (_, value, s, i) => read(rung, repeats, i), points: { show: data.epochs < 3 },
+      value: (_, value, s, i) => read(rung, repeats, i), points: few(rung),
     });
-    const thin = (name) => () => ({ stroke: colour(name) + "66", width: 1, points: { show: data.epochs < 3 } });
+    const thin = (name) => () => ({ stroke: colour(name) + "66", width: 1, points: few(rung) });
     const high = top(metric);
     const plot = new uPlot({
-      width: place.clientWidth, height: 200, cursor: { sync: { key: "epoch" }, points: { show: false } },
+      width: place.clientWidth, height: 200, cursor: { sync: { key: `of ${rung.epochs} epochs` }, points: { show: false } },
       scales: { x: { time: false, range: (_, low, last) => [low, Math.max(last, low + 1)] }, y: { range: () => [0, high] } },
       series: [
         { label: "epoch", value: (_, epoch) => epoch ?? "–" }, series("training", train), series("validation", validation),
@@ -94,11 +95,11 @@
       legend: { markers: { width: 0 } },
       hooks: { drawClear: [backdrop(rung)] },
     }, [epochs, ...means, ...train, ...validation], place);
-    charts.push(plot);
+    charts.push({ plot, rung });
   };
 
   const drawAll = () => {
-    for (const plot of charts.splice(0)) plot.destroy();
+    for (const { plot } of charts.splice(0)) plot.destroy();
     document.querySelectorAll(".chart").forEach(draw);
   };
 
@@ -113,7 +114,7 @@
     });
   }
   document.querySelector("[data-reset]").addEventListener("click", () => {
-    for (const plot of charts) plot.setScale("x", { min: 1, max: data.epochs });
+    for (const { plot, rung } of charts) plot.setScale("x", { min: 1, max: rung.epochs });
   });
 
   // The same numbers as a table: for who can't use a pointer.
@@ -132,7 +133,7 @@
     };
     row(table.createTHead(), ["epoch", "training", "validation"], "th");
     const body = table.createTBody();
-    epochs.forEach((epoch, i) => row(body, [epoch, read(rung, train, i), read(rung, validation, i)], "td"));
+    epochsOf(rung).forEach((epoch, i) => row(body, [epoch, read(rung, train, i), read(rung, validation, i)], "td"));
     details.querySelector("div").replaceChildren(table);
   };
   for (const details of document.querySelectorAll("details.values")) {
@@ -142,6 +143,6 @@
   drawAll();
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
   addEventListener("resize", () => {
-    for (const plot of charts) plot.setSize({ width: plot.root.parentElement.clientWidth, height: 200 });
+    for (const { plot } of charts) plot.setSize({ width: plot.root.parentElement.clientWidth, height: 200 });
   });
 })();
