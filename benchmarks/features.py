@@ -32,8 +32,8 @@ from omegaconf import OmegaConf
 
 from rfcx_lab.config import Config, EngineConfig, register_schemas
 from rfcx_lab.data.clips import Clips, load_clips
+from rfcx_lab.engine.engine import open_engine
 from rfcx_lab.features.cache import Mapper, ensure_windows
-from rfcx_lab.lab.engine import open_engine
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 RATE, SECONDS = 48_000, 60.0

@@ -10,9 +10,9 @@ from frontier_surfaces import REPEATS
 from numpy.typing import NDArray
 from scipy.special import log_ndtr
 
-from rfcx_lab.lab.sampler import make_sampler
-from rfcx_lab.lab.space import Axis, Space
-from rfcx_lab.lab.trials import DIRECTION, tell_margins
+from rfcx_lab.search.sampler import make_sampler
+from rfcx_lab.search.space import Axis, Space
+from rfcx_lab.search.trials import DIRECTION, tell_margins
 from rfcx_lab.verdict.acquisition import next_cells
 from rfcx_lab.verdict.level_set import Grid, Observation
 

@@ -36,16 +36,16 @@ from rich.console import Console
 
 from rfcx_lab.config import Config, RungConfig, TrainingConfig, register_schemas
 from rfcx_lab.data.splits import Split
+from rfcx_lab.engine.fits import FitSpec
+from rfcx_lab.engine.work import Job, train
 from rfcx_lab.features.cache import WindowStore
 from rfcx_lab.lab import ladder
-from rfcx_lab.lab.fits import FitSpec
 from rfcx_lab.lab.fitting import Fitter
-from rfcx_lab.lab.tracking import Tracker
-from rfcx_lab.lab.work import Job, train
 from rfcx_lab.model import compiled
 from rfcx_lab.model.fit import Epoch, Fit, Part, evaluate, fit_rung
 from rfcx_lab.model.rung import build_model
 from rfcx_lab.model.scaling import fit_scaling
+from rfcx_lab.tracking.tracker import Tracker
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 CLASSES, FRAMES, WIDTH = 24, 32, 40

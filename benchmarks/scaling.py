@@ -28,7 +28,7 @@ from omegaconf import OmegaConf
 from throughput import Lab, Loop, open_loop, share
 
 from rfcx_lab.config import Config, EngineConfig, RungConfig, TrainingConfig, register_schemas
-from rfcx_lab.lab.engine import Engine, open_engine
+from rfcx_lab.engine.engine import Engine, open_engine
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 ONE, TWO = "1 worker", "2 workers"

@@ -34,12 +34,13 @@ from omegaconf import OmegaConf
 
 from rfcx_lab.config import Config, EngineConfig, RungConfig, TrainingConfig, register_schemas
 from rfcx_lab.data.splits import Split
+from rfcx_lab.engine.engine import Engine, open_engine
+from rfcx_lab.engine.failure import Failure
+from rfcx_lab.engine.fits import FitSpec
+from rfcx_lab.engine.work import Job, train
 from rfcx_lab.features.cache import WindowStore
-from rfcx_lab.lab.engine import Engine, Failure, open_engine
-from rfcx_lab.lab.fits import FitSpec
-from rfcx_lab.lab.tracking import Tracker
-from rfcx_lab.lab.work import Job, train
 from rfcx_lab.model.fit import fit_rung
+from rfcx_lab.tracking.tracker import Tracker
 
 HERE = Path(__file__).resolve().parent
 OURS, KERAS, TORCH, TORCHES = "rfcx_lab", "Keras, 1 process", "PyTorch, 1 process", "PyTorch, 1 thread per core"

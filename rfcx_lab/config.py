@@ -12,9 +12,9 @@ from typing import Any
 
 from omegaconf import MISSING, OmegaConf
 
+from rfcx_lab.engine_config import EngineConfig as EngineConfig
 from rfcx_lab.errors import LabError
 from rfcx_lab.files import check_name, check_place
-from rfcx_lab.lab.engine_config import EngineConfig as EngineConfig
 from rfcx_lab.ladder_config import LadderConfig, LengthConfig, StepsConfig
 from rfcx_lab.ladder_config import RungConfig as RungConfig
 from rfcx_lab.ladder_config import StepConfig as StepConfig

@@ -164,7 +164,7 @@ def _serve_runs(uri: str, port: int) -> Server:
 
 
 def _serve_trials(storage: str, port: int, runs: Path, mlflow: str | None) -> Server:
-    command = [sys.executable, "-m", "rfcx_lab.lab.dashboard_server", "--port", str(port), "--runs-dir", str(runs)]
+    command = [sys.executable, "-m", "rfcx_lab.search.dashboard_server", "--port", str(port), "--runs-dir", str(runs)]
     command += ["--mlflow", mlflow] if mlflow else []
     return Server(OPTUNA, command, port=port, probe="/api/studies", environment={**_QUIET, "RFCX_LAB_STORAGE": storage})
 

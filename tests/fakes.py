@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rfcx_lab.lab import work
+from rfcx_lab.engine import work
 from rfcx_lab.lab.study import fit_seed
 from rfcx_lab.model.fit import Epoch, Fit
 

@@ -21,8 +21,8 @@ import psutil
 import pytest
 from mlflow import MlflowClient
 
-from rfcx_lab.lab.tracking_store import ready_store
-from rfcx_lab.lab.trial_store import open_study
+from rfcx_lab.search.trial_store import open_study
+from rfcx_lab.tracking.store import ready_store
 from rfcx_lab.ui import _newest_sweep
 from tests.conftest import ROOT
 

@@ -1,1 +1,1 @@
-"""The work: engine, tracking, the ladder from end to end."""
+"""The work from end to end: ladders, sweeps, steps, what each comes to, and what is shown of it."""

@@ -12,8 +12,8 @@ import numpy as np
 
 from rfcx_lab import __version__
 from rfcx_lab.data.clips import Clips
+from rfcx_lab.engine.fits import HeldOut
 from rfcx_lab.lab.contract import check_document
-from rfcx_lab.lab.fits import HeldOut
 from rfcx_lab.lab.looks import Climbed
 from rfcx_lab.model.backend import versions as model_versions
 

@@ -28,7 +28,7 @@ def check_config(config: Config) -> list[RungConfig]:
     check_finite(config)
     _check_places(config)
     if config.kind == "sweep":
-        from rfcx_lab.lab.architectures import check_sweep  # a ladder needs none of what it imports
+        from rfcx_lab.search.architectures import check_sweep  # a ladder needs none of what it imports
 
         check_sweep(config.sweep)
         if 0 < config.training.epochs < config.onset.min_epochs:

@@ -10,10 +10,10 @@ from rfcx_lab.config import Config, RfcxData
 from rfcx_lab.data.audit import Audit
 from rfcx_lab.data.clips import Clips, RejectionError
 from rfcx_lab.data.splits import Split
+from rfcx_lab.engine.engine import open_engine
 from rfcx_lab.errors import LabError, hide_password
 from rfcx_lab.features.cache import WindowStore
 from rfcx_lab.lab.answer import describe_data
-from rfcx_lab.lab.engine import open_engine
 from rfcx_lab.lab.ladder import climb_ladder
 from rfcx_lab.lab.pages import write_data_page
 from rfcx_lab.lab.study import prepare_study, read_tables
@@ -61,9 +61,9 @@ def _climb(config: Config, output: Path, command: Sequence[str]) -> None:
 
 
 def _sweep(config: Config, output: Path, command: Sequence[str]) -> None:
-    from rfcx_lab.lab.artifacts import artifact_folder
-    from rfcx_lab.lab.database import address, is_server
     from rfcx_lab.lab.sweep import run_sweep  # a ladder needs no Optuna
+    from rfcx_lab.search.artifacts import artifact_folder
+    from rfcx_lab.search.database import address, is_server
 
     swept = run_sweep(config, output, command=command)
     _say_end(swept.document["answer"], swept.following, files=swept.files, config=config)

@@ -8,24 +8,24 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from rfcx_lab.engine.fits import FitSpec, FitStore, against
 from rfcx_lab.errors import LabError, hide_password
-from rfcx_lab.lab.asked import Asked
-from rfcx_lab.lab.fits import FitSpec, FitStore, against
 from rfcx_lab.lab.fitting import Fitter
 from rfcx_lab.lab.frontier_answer import build_frontier_answer, choose_architectures, judge_cells
-from rfcx_lab.lab.outage import await_server
 from rfcx_lab.lab.outcome import Outcome, judge_architecture
 from rfcx_lab.lab.pages import train_alone, write_sweep_page
 from rfcx_lab.lab.predict import Measured, measure_rung
-from rfcx_lab.lab.search import Search
-from rfcx_lab.lab.space import Architecture
 from rfcx_lab.lab.sweep_plan import SweepPlan
-from rfcx_lab.lab.tracking_store import forgiving
-from rfcx_lab.lab.trials import failed_fits, noted_curves
 from rfcx_lab.lab.upkeep import write_circumstances
 from rfcx_lab.lab.view import StudyView
 from rfcx_lab.report.commands import Next, next_of_sweep
 from rfcx_lab.report.files import write_frontier
+from rfcx_lab.search.asked import Asked
+from rfcx_lab.search.search import Search
+from rfcx_lab.search.space import Architecture
+from rfcx_lab.search.trials import failed_fits, noted_curves
+from rfcx_lab.tracking.outage import await_server
+from rfcx_lab.tracking.store import forgiving
 from rfcx_lab.verdict import Curves
 from rfcx_lab.verdict.record import SWEEP, LadderRecord
 

@@ -12,11 +12,12 @@ import numpy as np
 from rfcx_lab.config import Config
 from rfcx_lab.console import say
 from rfcx_lab.data.telling import majority
+from rfcx_lab.engine.engine import Engine
+from rfcx_lab.engine.failure import Failure
+from rfcx_lab.engine.fits import FitSpec, FitStore, HeldOut
+from rfcx_lab.engine.work import Job, measure
 from rfcx_lab.lab.contract import check_document
-from rfcx_lab.lab.engine import Engine, Failure
-from rfcx_lab.lab.fits import FitSpec, FitStore, HeldOut
 from rfcx_lab.lab.study import Study
-from rfcx_lab.lab.work import Job, measure
 from rfcx_lab.model.fit import fit_rung
 from rfcx_lab.report.files import write_evaluation
 from rfcx_lab.verdict import find_onset

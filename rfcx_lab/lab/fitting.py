@@ -14,12 +14,13 @@ from typing import Protocol
 
 from rfcx_lab.config import Config
 from rfcx_lab.console import say
-from rfcx_lab.lab.engine import Engine, Failure
-from rfcx_lab.lab.fits import FitSpec, FitStore
-from rfcx_lab.lab.tracking_store import forgiving
-from rfcx_lab.lab.under_way import Board
-from rfcx_lab.lab.work import FitFunction, Job, train
+from rfcx_lab.engine.engine import Engine
+from rfcx_lab.engine.failure import Failure
+from rfcx_lab.engine.fits import FitSpec, FitStore
+from rfcx_lab.engine.under_way import Board
+from rfcx_lab.engine.work import FitFunction, Job, train
 from rfcx_lab.progress import watch
+from rfcx_lab.tracking.store import forgiving
 from rfcx_lab.verdict import Curves, Verdict, find_onset
 
 _log = logging.getLogger(__name__)

@@ -13,12 +13,12 @@ from typing import Any
 from rfcx_lab import __version__
 from rfcx_lab.errors import hide_password
 from rfcx_lab.lab.answer import LIBRARIES, describe_data
-from rfcx_lab.lab.asked import Told
 from rfcx_lab.lab.contract import check_document
 from rfcx_lab.lab.outcome import Outcome, judge_architecture
-from rfcx_lab.lab.space import Architecture, Number, Space
 from rfcx_lab.lab.sweep_plan import SweepPlan
 from rfcx_lab.model.backend import versions as model_versions
+from rfcx_lab.search.asked import Told
+from rfcx_lab.search.space import Architecture, Number, Space
 from rfcx_lab.verdict import Curves
 from rfcx_lab.verdict.choice import find_lowest, recommend
 from rfcx_lab.verdict.frontier import OPEN, Crossing, Frontier

@@ -10,25 +10,25 @@ from typing import Any
 
 from rfcx_lab.config import Config
 from rfcx_lab.data.clips import Clips
+from rfcx_lab.engine.engine import Engine, open_engine
+from rfcx_lab.engine.fits import FitSpec
+from rfcx_lab.engine.work import FitFunction, warm_up
 from rfcx_lab.errors import hide_password
 from rfcx_lab.files import full_disk_said
 from rfcx_lab.lab.answer import build_answer
 from rfcx_lab.lab.checks import plan_of
-from rfcx_lab.lab.engine import Engine, open_engine
 from rfcx_lab.lab.evaluation import evaluate_shown
-from rfcx_lab.lab.fits import FitSpec
 from rfcx_lab.lab.fitting import Fitter
 from rfcx_lab.lab.looks import climb_looks
 from rfcx_lab.lab.pages import write_ladder_page
 from rfcx_lab.lab.predict import measure_rung
 from rfcx_lab.lab.study import Study, prepare_study
-from rfcx_lab.lab.tracking_store import forgiving
 from rfcx_lab.lab.upkeep import alone_on, clear_leftovers, write_circumstances
 from rfcx_lab.lab.view import StudyView
-from rfcx_lab.lab.work import FitFunction, warm_up
 from rfcx_lab.model.fit import fit_rung
 from rfcx_lab.report.commands import Next, next_command
 from rfcx_lab.report.files import write_report
+from rfcx_lab.tracking.store import forgiving
 from rfcx_lab.verdict import LadderVerdict
 from rfcx_lab.verdict.record import LadderRecord
 

@@ -12,11 +12,12 @@ import numpy as np
 from rfcx_lab.config import Config, NoiseData
 from rfcx_lab.console import say
 from rfcx_lab.data.telling import majority
+from rfcx_lab.engine.engine import open_engine
+from rfcx_lab.engine.fits import FitStore
+from rfcx_lab.engine.work import FitFunction
 from rfcx_lab.errors import LabError, hide_password
 from rfcx_lab.files import full_disk_said
 from rfcx_lab.lab.checks import check_config
-from rfcx_lab.lab.engine import open_engine
-from rfcx_lab.lab.fits import FitStore
 from rfcx_lab.lab.ladder import Climb, climb_with
 from rfcx_lab.lab.length_answer import build_length_answer, length_record
 from rfcx_lab.lab.pages import write_length_page
@@ -26,7 +27,6 @@ from rfcx_lab.lab.steps import step_configs
 from rfcx_lab.lab.study import plan_study
 from rfcx_lab.lab.swapped import SwappedHits, draw_of, measure_swapped
 from rfcx_lab.lab.upkeep import clear_leftovers, write_circumstances
-from rfcx_lab.lab.work import FitFunction
 from rfcx_lab.model.fit import fit_rung
 from rfcx_lab.report.commands import Next, next_of_length
 from rfcx_lab.report.files import write_length

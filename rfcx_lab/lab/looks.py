@@ -13,14 +13,14 @@ from dataclasses import asdict, dataclass
 
 from rfcx_lab.config import Config
 from rfcx_lab.console import say
+from rfcx_lab.engine.estimate import Cost, describe_plan
 from rfcx_lab.errors import LabError
 from rfcx_lab.lab.checks import judge_config, plan_of
-from rfcx_lab.lab.estimate import Cost, describe_plan
 from rfcx_lab.lab.extension import overfits_throughout, rung_below
 from rfcx_lab.lab.fitting import Fitter
 from rfcx_lab.lab.study import Study
-from rfcx_lab.lab.tracking_store import forgiving
 from rfcx_lab.lab.view import StudyView
+from rfcx_lab.tracking.store import forgiving
 from rfcx_lab.verdict import Curves, JudgeConfig, LadderVerdict, judge_ladder
 from rfcx_lab.verdict.looks import Look, is_settled
 from rfcx_lab.verdict.record import LadderRecord

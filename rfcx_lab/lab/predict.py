@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from rfcx_lab.config import Config
 from rfcx_lab.console import say
+from rfcx_lab.engine.engine import Engine
+from rfcx_lab.engine.failure import Failure
+from rfcx_lab.engine.fits import FitSpec, FitStore
+from rfcx_lab.engine.work import Job, measure
 from rfcx_lab.lab.answer import describe_test
-from rfcx_lab.lab.engine import Engine, Failure
-from rfcx_lab.lab.fits import FitSpec, FitStore
 from rfcx_lab.lab.study import Study
-from rfcx_lab.lab.work import Job, measure
 from rfcx_lab.model.fit import fit_rung
 
 

@@ -11,17 +11,17 @@ from typing import Any
 
 from rfcx_lab.config import Config
 from rfcx_lab.console import duration, say
+from rfcx_lab.engine.engine import Engine
+from rfcx_lab.engine.estimate import Cost
+from rfcx_lab.engine.fits import FitSpec
 from rfcx_lab.features.spectral import input_shape
-from rfcx_lab.lab.engine import Engine
-from rfcx_lab.lab.estimate import Cost
-from rfcx_lab.lab.fits import FitSpec
 from rfcx_lab.lab.study import plan_study
-from rfcx_lab.lab.tracking import NOTE, Tracker
-from rfcx_lab.lab.tracking_store import answering, forgiving
 from rfcx_lab.lab.upkeep import alone_on
 from rfcx_lab.lab.view_note import describe
 from rfcx_lab.lab.view_summary import series_metrics, series_tags, study_params
 from rfcx_lab.report.commands import Next
+from rfcx_lab.tracking.store import answering, forgiving
+from rfcx_lab.tracking.tracker import NOTE, Tracker
 
 _SERIES = "series"
 

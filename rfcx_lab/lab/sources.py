@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from rfcx_lab.config import Config, NoiseData, RfcxData, SoundscapeData
+from rfcx_lab.engine.estimate import check_disk
 from rfcx_lab.errors import LabError
-from rfcx_lab.lab.estimate import check_disk
 
 
 def locate_data(config: Config) -> Path:

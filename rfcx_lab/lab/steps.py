@@ -13,17 +13,17 @@ from omegaconf.errors import OmegaConfBaseException
 
 from rfcx_lab.config import Config, RungConfig
 from rfcx_lab.console import say
+from rfcx_lab.engine.engine import open_engine
+from rfcx_lab.engine.fits import FitStore
+from rfcx_lab.engine.work import FitFunction
 from rfcx_lab.errors import LabError
 from rfcx_lab.files import check_name, full_disk_said
 from rfcx_lab.lab.checks import check_config
-from rfcx_lab.lab.engine import open_engine
-from rfcx_lab.lab.fits import FitStore
 from rfcx_lab.lab.ladder import Climb, climb_with
 from rfcx_lab.lab.pages import write_steps_page
 from rfcx_lab.lab.series import open_series
 from rfcx_lab.lab.steps_answer import build_steps_answer
 from rfcx_lab.lab.upkeep import clear_leftovers, write_circumstances
-from rfcx_lab.lab.work import FitFunction
 from rfcx_lab.model.fit import fit_rung
 from rfcx_lab.report.commands import Next, spell_change, spell_value, with_own
 from rfcx_lab.report.files import write_steps

@@ -16,16 +16,16 @@ from rfcx_lab.console import say
 from rfcx_lab.data.audit import Audit
 from rfcx_lab.data.clips import Clips, load_clips, reject_rows
 from rfcx_lab.data.splits import Split, make_splits
+from rfcx_lab.engine.estimate import REPORT_BYTES, check_disk, fits_bytes
+from rfcx_lab.engine.fits import FitSpec, FitStore
 from rfcx_lab.features.cache import Mapper, WindowStore, ensure_windows, locate_windows
 from rfcx_lab.features.segments import too_short
 from rfcx_lab.features.spectral import input_shape
 from rfcx_lab.lab.audit import audit_clips, say_audit
 from rfcx_lab.lab.checks import check_config, pipeline_warnings, plan_of
-from rfcx_lab.lab.estimate import REPORT_BYTES, check_disk, fits_bytes
-from rfcx_lab.lab.fits import FitSpec, FitStore
 from rfcx_lab.lab.sources import locate_data
-from rfcx_lab.lab.tracking import Tracker
 from rfcx_lab.model.rung import trainable_parameters
+from rfcx_lab.tracking.tracker import Tracker
 from rfcx_lab.verdict import RungInfo
 
 _log = logging.getLogger(__name__)

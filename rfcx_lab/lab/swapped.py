@@ -14,12 +14,13 @@ from rfcx_lab.config import Config
 from rfcx_lab.console import say
 from rfcx_lab.data.swap import swap_lengths
 from rfcx_lab.data.telling import drawn_variance
+from rfcx_lab.engine.engine import Engine
+from rfcx_lab.engine.failure import Failure
+from rfcx_lab.engine.fits import FitSpec, FitStore, HeldOut
+from rfcx_lab.engine.work import Job, measure
 from rfcx_lab.errors import LabError
 from rfcx_lab.features.cache import WindowStore, ensure_windows
-from rfcx_lab.lab.engine import Engine, Failure
-from rfcx_lab.lab.fits import FitSpec, FitStore, HeldOut
 from rfcx_lab.lab.ladder import Climb
-from rfcx_lab.lab.work import Job, measure
 from rfcx_lab.model.fit import fit_rung
 from rfcx_lab.verdict.length import SHARES, WITHIN
 from rfcx_lab.verdict.shares import Draw

@@ -8,27 +8,27 @@ from pathlib import Path
 
 from rfcx_lab.config import Config
 from rfcx_lab.console import say
+from rfcx_lab.engine.engine import Engine, open_engine
+from rfcx_lab.engine.estimate import Cost
+from rfcx_lab.engine.fits import FitSpec
+from rfcx_lab.engine.work import FitFunction, warm_up
 from rfcx_lab.errors import LabError
 from rfcx_lab.files import full_disk_said
-from rfcx_lab.lab.artifacts import artifact_folder
-from rfcx_lab.lab.asked import Asked
 from rfcx_lab.lab.checks import check_config
-from rfcx_lab.lab.claims import Claims, name_driver
 from rfcx_lab.lab.conclusion import Conclusion, Swept, judge_trial
-from rfcx_lab.lab.engine import Engine, open_engine
-from rfcx_lab.lab.estimate import Cost
-from rfcx_lab.lab.fits import FitSpec
 from rfcx_lab.lab.fitting import Fitter
-from rfcx_lab.lab.search import Search
 from rfcx_lab.lab.sweep_plan import SweepPlan, plan_sweep
-from rfcx_lab.lab.tracking_store import forgiving
-from rfcx_lab.lab.trial_store import SHARED, check_storage, held, open_study
-from rfcx_lab.lab.trials import FAILED_FITS
 from rfcx_lab.lab.upkeep import alone_on, clear_leftovers
 from rfcx_lab.lab.view import StudyView
-from rfcx_lab.lab.work import FitFunction, warm_up
 from rfcx_lab.model.fit import fit_rung
 from rfcx_lab.report.trial_drawing import draw_trial
+from rfcx_lab.search.artifacts import artifact_folder
+from rfcx_lab.search.asked import Asked
+from rfcx_lab.search.claims import Claims, name_driver
+from rfcx_lab.search.search import Search
+from rfcx_lab.search.trial_store import SHARED, check_storage, held, open_study
+from rfcx_lab.search.trials import FAILED_FITS
+from rfcx_lab.tracking.store import forgiving
 from rfcx_lab.verdict import Curves, RungInfo
 
 _ANOTHER = f"wait for that run to end, or give this one a runs_dir of its own and both one database, {SHARED}"

@@ -11,15 +11,15 @@ from typing import Any
 
 from rfcx_lab.config import Config, RungConfig, signature
 from rfcx_lab.data.splits import Split, make_splits
+from rfcx_lab.engine.estimate import check_disk, fits_bytes
+from rfcx_lab.engine.fits import FitSpec
 from rfcx_lab.features.cache import Mapper
-from rfcx_lab.lab.architectures import AXES, axis_values, build_rung, check_sweep
 from rfcx_lab.lab.checks import check_config
-from rfcx_lab.lab.estimate import check_disk, fits_bytes
-from rfcx_lab.lab.fits import FitSpec
-from rfcx_lab.lab.space import Number, Space
 from rfcx_lab.lab.study import Study, fit_seed, prepare_study
 from rfcx_lab.model.backend import versions
 from rfcx_lab.model.rung import trainable_parameters
+from rfcx_lab.search.architectures import AXES, axis_values, build_rung, check_sweep
+from rfcx_lab.search.space import Number, Space
 from rfcx_lab.verdict import RungInfo
 from rfcx_lab.verdict.rungs import CAPACITY
 from rfcx_lab.verdict.settled import SettledRule

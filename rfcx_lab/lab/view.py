@@ -7,11 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rfcx_lab.config import Config, RfcxData
-from rfcx_lab.lab.fits import FitSpec
+from rfcx_lab.engine.fits import FitSpec
 from rfcx_lab.lab.study import Study
-from rfcx_lab.lab.tracking import NOTE, Tracker, artifact_address
-from rfcx_lab.lab.tracking_models import ModelCard
-from rfcx_lab.lab.tracking_store import answering, forgiving
 from rfcx_lab.lab.view_note import describe
 from rfcx_lab.lab.view_summary import (
     architecture,
@@ -26,6 +23,9 @@ from rfcx_lab.lab.view_summary import (
 from rfcx_lab.report.commands import Next
 from rfcx_lab.report.fit_picture import draw_fit
 from rfcx_lab.report.notes import fit_note, model_note, rung_note
+from rfcx_lab.tracking.models import ModelCard
+from rfcx_lab.tracking.store import answering, forgiving
+from rfcx_lab.tracking.tracker import NOTE, Tracker, artifact_address
 from rfcx_lab.verdict import Curves, RungInfo, Verdict
 
 if TYPE_CHECKING:

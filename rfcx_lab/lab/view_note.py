@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from rfcx_lab.lab.tracking import Tracker, artifact_address
 from rfcx_lab.report.commands import Next
 from rfcx_lab.report.notes import narrow, study_note
+from rfcx_lab.tracking.tracker import Tracker, artifact_address
 
 _FIGURE = "description.svg"
 

@@ -198,7 +198,7 @@ def _gather(
 
 def _gather_runs(options: argparse.Namespace, reference: str, named: dict[str, list[LogTable]]) -> Sequence[str]:
     """Add the MLflow runs that `reference` names to their groups."""
-    from rfcx_lab.lab.tracking_runs import read_runs
+    from rfcx_lab.tracking.runs import read_runs
 
     uri = options.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or _STORE
     found = read_runs(reference, uri=uri, train=options.train, val=options.val)

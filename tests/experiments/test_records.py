@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from rfcx_lab.engine.work import _part
 from rfcx_lab.errors import LabError
 from rfcx_lab.features.cache import ensure_windows
 from rfcx_lab.lab.contract import check_document
 from rfcx_lab.lab.outcome import judge_architecture
-from rfcx_lab.lab.space import Axis, Space
 from rfcx_lab.lab.study import plan_study
-from rfcx_lab.lab.work import _part
 from rfcx_lab.model.fit import fit_rung
 from rfcx_lab.records import FOLDER, main, read_records
+from rfcx_lab.search.space import Axis, Space
 from rfcx_lab.verdict import JudgeConfig, OnsetConfig, judge_ladder
 from rfcx_lab.verdict.frontier import FrontierConfig, estimate_frontier
 from rfcx_lab.verdict.length import judge_pipelines, read_pipelines

@@ -16,8 +16,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from rfcx_lab.engine import work
 from rfcx_lab.errors import LabError
-from rfcx_lab.lab import sources, study, work
+from rfcx_lab.lab import sources, study
 from rfcx_lab.lab.ladder import climb_ladder
 from rfcx_lab.lab.sweep import run_sweep
 from tests import fakes

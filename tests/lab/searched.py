@@ -9,9 +9,9 @@ import optuna
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from rfcx_lab.lab.sampler import SAMPLERS, is_done, make_sampler
-from rfcx_lab.lab.space import Architecture, Axis, Space
-from rfcx_lab.lab.trials import DIRECTION, tell_margins, visit
+from rfcx_lab.search.sampler import SAMPLERS, is_done, make_sampler
+from rfcx_lab.search.space import Architecture, Axis, Space
+from rfcx_lab.search.trials import DIRECTION, tell_margins, visit
 
 LSTM = Axis("lstm_width", (8, 16, 32, 64, 128, 256), log=True)
 SPACE = Space((Axis("dense_layers", (0, 1, 2, 3)), LSTM), along="lstm_width")

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from rfcx_lab.errors import LabError
-from rfcx_lab.lab.architectures import build_rung, check_sweep
 from rfcx_lab.lab.checks import check_config
+from rfcx_lab.search.architectures import build_rung, check_sweep
 from tests.conftest import compose_config
 
 

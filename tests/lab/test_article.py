@@ -17,11 +17,11 @@ import soundfile as sf
 from sklearn.metrics import confusion_matrix
 from sklearn.model_selection import train_test_split
 
+from rfcx_lab.engine.fits import FitStore
+from rfcx_lab.engine.work import _part, _scaling
 from rfcx_lab.lab.contract import check_document
-from rfcx_lab.lab.fits import FitStore
 from rfcx_lab.lab.ladder import climb_ladder
 from rfcx_lab.lab.study import prepare_study
-from rfcx_lab.lab.work import _part, _scaling
 from rfcx_lab.model.rung import build_model
 from rfcx_lab.model.scaling import normalise
 from tests.conftest import compose_config

@@ -23,8 +23,8 @@ from rfcx_lab.lab.checks import check_config
 from rfcx_lab.lab.contract import check_document
 from rfcx_lab.lab.ladder import climb_ladder
 from rfcx_lab.lab.study import prepare_study, read_tables
-from rfcx_lab.lab.tracking import Tracker
 from rfcx_lab.report.audit_words import name_signal
+from rfcx_lab.tracking.tracker import Tracker
 from tests import fakes
 from tests.conftest import compose_config
 from tests.data.tables import signal

@@ -8,11 +8,11 @@ from contextlib import nullcontext
 import pytest
 from optuna.trial import TrialState
 
-from rfcx_lab.lab import claims
-from rfcx_lab.lab.claims import Claims
-from rfcx_lab.lab.search import Search
 from rfcx_lab.lab.sweep_plan import plan_sweep
-from rfcx_lab.lab.trial_store import open_study
+from rfcx_lab.search import claims
+from rfcx_lab.search.claims import Claims
+from rfcx_lab.search.search import Search
+from rfcx_lab.search.trial_store import open_study
 from tests.conftest import TOY, compose_config
 from tests.lab.shared import SIZE
 

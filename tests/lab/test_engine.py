@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from rfcx_lab.config import EngineConfig
+from rfcx_lab.engine.engine import open_engine
+from rfcx_lab.engine.failure import Failure
 from rfcx_lab.errors import LabError
-from rfcx_lab.lab.engine import Failure, open_engine
 
 PREPARING_SECONDS = 2.5  # after which Dask would expect preparing to last far longer than an item that it doesn't know
 ENGINES = {"inline": EngineConfig("inline"), "local": EngineConfig("local", workers=2)}

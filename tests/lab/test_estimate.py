@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from rfcx_lab.engine.estimate import Cost, check_disk, describe_plan, fits_bytes, fits_seconds
 from rfcx_lab.errors import LabError
 from rfcx_lab.lab.checks import plan_of
-from rfcx_lab.lab.estimate import Cost, check_disk, describe_plan, fits_bytes, fits_seconds
 from rfcx_lab.lab.study import prepare_study
 
 Usage = namedtuple("Usage", "total used free")

@@ -11,11 +11,11 @@ import pytest
 
 from rfcx_lab.data.recordings import Recording
 from rfcx_lab.data.splits import Split
+from rfcx_lab.engine import fits
+from rfcx_lab.engine.fits import FitSpec
 from rfcx_lab.features import cache
 from rfcx_lab.features.cache import WindowStore
 from rfcx_lab.features.segments import Segment
-from rfcx_lab.lab import fits
-from rfcx_lab.lab.fits import FitSpec
 from rfcx_lab.model import backend
 from tests.conftest import compose_config
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from rfcx_lab.config import Config
-from rfcx_lab.lab.fits import FitSpec, FitStore
+from rfcx_lab.engine.fits import FitSpec, FitStore
 from rfcx_lab.lab.study import prepare_study
 from rfcx_lab.lab.sweep_plan import settled_rule
 from tests import fakes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from rfcx_lab.lab.engine import InlineEngine
+from rfcx_lab.engine.engine import InlineEngine
 from rfcx_lab.lab.fitting import Fitter
 from rfcx_lab.lab.study import prepare_study
 from tests import fakes

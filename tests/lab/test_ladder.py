@@ -12,7 +12,7 @@ from rfcx_lab.config import Config
 from rfcx_lab.errors import LabError
 from rfcx_lab.lab.ladder import Climb, climb_ladder
 from rfcx_lab.lab.study import prepare_study
-from rfcx_lab.lab.tracking import Tracker
+from rfcx_lab.tracking.tracker import Tracker
 from tests import fakes
 from tests.lab.outcome import RUNGS, assert_view_is_whole, by_level, runs_of
 

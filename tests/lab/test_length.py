@@ -12,8 +12,8 @@ from mlflow import MlflowClient
 
 from rfcx_lab.config import StepConfig
 from rfcx_lab.data.telling import drawn_variance
+from rfcx_lab.engine import work
 from rfcx_lab.errors import LabError
-from rfcx_lab.lab import work
 from rfcx_lab.lab.contract import check_document
 from rfcx_lab.lab.length import measure_length, noise_configs
 from rfcx_lab.lab.steps import step_configs

@@ -13,8 +13,8 @@ import pytest
 import sqlalchemy
 
 from rfcx_lab.errors import LabError
-from rfcx_lab.lab import tracking_store
 from rfcx_lab.lab.ladder import climb_ladder
+from rfcx_lab.tracking import store as tracking_store
 from tests import fakes
 from tests.lab.driver import EPOCHS, REPEATS, SIZE
 from tests.lab.interrupted import FITS, begun, uri_of

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rfcx_lab.lab import work
-from rfcx_lab.lab.engine import InlineEngine
-from rfcx_lab.lab.fits import FitStore
+from rfcx_lab.engine import work
+from rfcx_lab.engine.engine import InlineEngine
+from rfcx_lab.engine.fits import FitStore
 from rfcx_lab.lab.ladder import climb_ladder
 from rfcx_lab.lab.predict import measure_rung
 from rfcx_lab.lab.study import prepare_study

@@ -14,19 +14,20 @@ import pytest
 from mlflow import MlflowClient
 
 from rfcx_lab.config import Config, EngineConfig
+from rfcx_lab.engine import scheduler
+from rfcx_lab.engine.away import UnwantedError, carry_out, pack
+from rfcx_lab.engine.engine import open_engine
+from rfcx_lab.engine.failure import Failure
+from rfcx_lab.engine.fits import FitStore
+from rfcx_lab.engine.passport import own_passport, refusal
+from rfcx_lab.engine.remote import _on_worker
+from rfcx_lab.engine.under_way import read_mark
+from rfcx_lab.engine.work import Job, fit_job, measure, measure_model, train
+from rfcx_lab.engine.workers import check_workers
 from rfcx_lab.errors import LabError
-from rfcx_lab.lab import scheduler
-from rfcx_lab.lab.away import UnwantedError, carry_out, pack
-from rfcx_lab.lab.engine import Failure, open_engine
-from rfcx_lab.lab.fits import FitStore
 from rfcx_lab.lab.ladder import climb_ladder
-from rfcx_lab.lab.passport import own_passport, refusal
-from rfcx_lab.lab.remote import _on_worker
 from rfcx_lab.lab.study import prepare_study
 from rfcx_lab.lab.sweep import run_sweep
-from rfcx_lab.lab.under_way import read_mark
-from rfcx_lab.lab.work import Job, fit_job, measure, measure_model, train
-from rfcx_lab.lab.workers import check_workers
 from rfcx_lab.model.fit import fit_rung
 from tests import fakes
 from tests.conftest import ROOT, TOY, compose_config

@@ -15,9 +15,9 @@ import pytest
 from optuna.trial import TrialState
 
 from rfcx_lab.errors import LabError
-from rfcx_lab.lab.sampler import SAMPLERS, is_done, make_sampler
-from rfcx_lab.lab.space import Architecture, Space
-from rfcx_lab.lab.trials import estimate_study, give_back, read_history, tell_margins, visit
+from rfcx_lab.search.sampler import SAMPLERS, is_done, make_sampler
+from rfcx_lab.search.space import Architecture, Space
+from rfcx_lab.search.trials import estimate_study, give_back, read_history, tell_margins, visit
 from rfcx_lab.verdict.acquisition import next_cells
 from rfcx_lab.verdict.frontier import ALL_OVERFIT, FOUND
 from tests.conftest import ROOT
@@ -97,7 +97,7 @@ DRIVER = """
 import sys
 import time
 from pathlib import Path
-from rfcx_lab.lab.trials import tell_margins
+from rfcx_lab.search.trials import tell_margins
 from tests.lab.searched import ask, margins, open_study
 
 study = open_study(sys.argv[1], path=Path(sys.argv[2]))

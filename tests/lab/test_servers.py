@@ -19,8 +19,8 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-from rfcx_lab.lab.dashboard import make_app
-from rfcx_lab.lab.trial_store import open_study
+from rfcx_lab.search.dashboard import make_app
+from rfcx_lab.search.trial_store import open_study
 from tests import fakes
 from tests.conftest import ROOT, TOY
 from tests.lab.driver import Moment, said, start_driver

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rfcx_lab.errors import LabError
-from rfcx_lab.lab.space import Axis, Space
+from rfcx_lab.search.space import Axis, Space
 
 LSTM = Axis("lstm_width", (8, 32, 128), log=True)
 LAYERS = Axis("dense_layers", (0, 1, 2))

@@ -12,9 +12,9 @@ from mlflow import MlflowClient
 from optuna.trial import TrialState
 
 from rfcx_lab.config import Config
+from rfcx_lab.engine import work
+from rfcx_lab.engine.fits import FitStore
 from rfcx_lab.errors import LabError
-from rfcx_lab.lab import work
-from rfcx_lab.lab.fits import FitStore
 from rfcx_lab.lab.ladder import climb_ladder
 from rfcx_lab.lab.sweep_plan import plan_sweep
 from tests import fakes

@@ -14,10 +14,10 @@ from optuna.trial import TrialState
 from optuna_dashboard import get_note
 
 from rfcx_lab.config import Config
-from rfcx_lab.lab.claims import Claims
-from rfcx_lab.lab.search import Search
 from rfcx_lab.lab.sweep import run_sweep
 from rfcx_lab.report.notes import set_out
+from rfcx_lab.search.claims import Claims
+from rfcx_lab.search.search import Search
 from tests import fakes
 from tests.conftest import TOY, compose_config
 from tests.lab.outcome import by_level, runs_of

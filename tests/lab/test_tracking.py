@@ -15,9 +15,9 @@ from rfcx_lab.errors import LabError
 from rfcx_lab.lab.checks import check_config
 from rfcx_lab.lab.ladder import climb_ladder
 from rfcx_lab.lab.study import prepare_study
-from rfcx_lab.lab.tracking import Tracker
-from rfcx_lab.lab.tracking_store import Rested
 from rfcx_lab.lab.view import StudyView
+from rfcx_lab.tracking.store import Rested
+from rfcx_lab.tracking.tracker import Tracker
 from tests import fakes
 from tests.conftest import ROOT
 
@@ -76,7 +76,7 @@ def test_a_store_out_of_reach_is_said_before_features_are_computed(toy_config, t
 def test_telemetry_is_off_before_mlflow_is_imported():
     """A worker imports no more of MLflow's keepers than this one."""
     code = (
-        "import os, sys; import rfcx_lab.lab.tracking_client as ours; "
+        "import os, sys; import rfcx_lab.tracking.client as ours; "
         "print('mlflow' in sys.modules, os.environ['MLFLOW_DISABLE_TELEMETRY']); "
         "ours.start_mlflow(); from mlflow.telemetry.utils import is_telemetry_disabled; print(is_telemetry_disabled())"
     )

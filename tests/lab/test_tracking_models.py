@@ -14,7 +14,7 @@ import pytest
 from mlflow import MlflowClient
 
 from rfcx_lab.config import Config
-from rfcx_lab.lab.fits import FitStore
+from rfcx_lab.engine.fits import FitStore
 from rfcx_lab.lab.ladder import climb_ladder
 from rfcx_lab.lab.study import prepare_study
 from rfcx_lab.model import fit as fitting

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from rfcx_lab.errors import LabError
-from rfcx_lab.lab import tracking_runs
-from rfcx_lab.lab.tracking_client import open_client
-from rfcx_lab.lab.tracking_runs import read_runs
+from rfcx_lab.tracking import runs as tracking_runs
+from rfcx_lab.tracking.client import open_client
+from rfcx_lab.tracking.runs import read_runs
 from rfcx_lab.verdict.__main__ import main
 from rfcx_lab.verdict.epochs import read_fit
 from tests.verdict.synthetic import Truth

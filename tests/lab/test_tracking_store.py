@@ -9,8 +9,8 @@ from contextlib import closing
 import pytest
 
 from rfcx_lab.interrupt import STATUS, STOPPED, STOPPING
-from rfcx_lab.lab import tracking_store
-from rfcx_lab.lab.tracking_store import check_unlocked, forgiving, ready_store
+from rfcx_lab.tracking import store as tracking_store
+from rfcx_lab.tracking.store import check_unlocked, forgiving, ready_store
 from tests.conftest import ROOT
 
 
@@ -49,7 +49,7 @@ def test_a_stop_is_said_at_once_and_a_second_one_ends_at_once(heard, lines):
     code = (
         "import os, signal\n"
         "from rfcx_lab.interrupt import answer_with, stop\n"
-        "from rfcx_lab.lab.tracking_store import stops_waiting\n"
+        "from rfcx_lab.tracking.store import stops_waiting\n"
         "def hit(): signal.raise_signal(signal.SIGINT)\n"
         "def said(text): os.write(2, f'{text}\\n'.encode())\n"
         "answer_with(stop)\n"

@@ -12,7 +12,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from rfcx_lab.errors import LabError
-from rfcx_lab.lab.trial_store import open_study
+from rfcx_lab.search.trial_store import open_study
 from tests import fakes
 from tests.lab.sweeps import SIZE, begun, study_of, sweep
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from optuna.trial import TrialState
 
-from rfcx_lab.lab.sampler import is_done
-from rfcx_lab.lab.space import Axis, Space
-from rfcx_lab.lab.trials import (
+from rfcx_lab.search.sampler import is_done
+from rfcx_lab.search.space import Axis, Space
+from rfcx_lab.search.trials import (
     count_trials,
     estimate_study,
     give_back,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from rfcx_lab.engine.under_way import Board, Mark, Marker, read_mark, remove_mark
 from rfcx_lab.lab.study import prepare_study
-from rfcx_lab.lab.under_way import Board, Mark, Marker, read_mark, remove_mark
 from rfcx_lab.model.fit import Epoch
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rfcx_lab.config import Config
-from rfcx_lab.lab.engine import InlineEngine
+from rfcx_lab.engine.engine import InlineEngine
 from rfcx_lab.lab.fitting import Fitter
 from rfcx_lab.lab.looks import Climbed, climb_looks
 from rfcx_lab.lab.study import prepare_study

@@ -15,9 +15,9 @@ from rfcx_lab.config import SoundscapeData
 from rfcx_lab.data.clips import load_clips
 from rfcx_lab.data.soundscape import soundscape_bytes
 from rfcx_lab.data.splits import make_splits
+from rfcx_lab.engine.engine import open_engine
 from rfcx_lab.errors import LabError
 from rfcx_lab.lab.checks import check_config, plan_of
-from rfcx_lab.lab.engine import open_engine
 from rfcx_lab.refusals import KEYS, explain, read_config
 from tests.conftest import ROOT
 from tests.mutations.conftest import assert_sentence, examples, tell

@@ -21,8 +21,8 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from rfcx_lab.lab.ladder import climb_ladder
-from rfcx_lab.lab.tracking_tables import PAGES
 from rfcx_lab.report.notes import WIDEST
+from rfcx_lab.tracking.tables import PAGES
 from tests import fakes
 from tests.conftest import TOY, compose_config
 from tests.lab.outcome import RUNGS, runs_of

@@ -6,7 +6,7 @@ import time
 
 from rfcx_lab.console import duration, say
 from rfcx_lab.errors import reason
-from rfcx_lab.lab.tracking_client import open_client
+from rfcx_lab.tracking.client import open_client
 
 
 def await_server(uri: str, *, patience: float) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from rfcx_lab.errors import hide_password, reason
-from rfcx_lab.lab.artifacts import artifact_folder
+from rfcx_lab.search.artifacts import artifact_folder
 from rfcx_lab.server import HOST
 
 STORAGE = "RFCX_LAB_STORAGE"
@@ -75,7 +75,7 @@ def main() -> None:
     parser.add_argument("--mlflow")
     chosen = parser.parse_args()
     storage = os.environ[STORAGE]
-    from rfcx_lab.lab.dashboard import make_app
+    from rfcx_lab.search.dashboard import make_app
 
     try:
         app = for_this_machine(make_app(storage, artifact_folder(storage, chosen.runs_dir)))

@@ -1,4 +1,4 @@
-"""The MLflow view of a study: study → rung → fit, nested. With its neighbours `tracking_*.py` the only owner of mlflow.
+"""The MLflow view of a study: study → rung → fit, nested.
 
 MLflow shows what the fit store holds, and nothing depends on it: a fit whose curve could not be streamed is completed
 from the store. A rerun finds the runs of its study by tag and goes on under the same run ids.
@@ -14,18 +14,18 @@ from typing import Any
 from urllib.parse import quote
 
 from rfcx_lab.errors import LabError, hide_password
-from rfcx_lab.lab.tracking_client import epoch_metrics, logged_steps, now, open_client, write_text
-from rfcx_lab.lab.tracking_models import ModelCard, register_model
-from rfcx_lab.lab.tracking_shown import Shown
-from rfcx_lab.lab.tracking_store import (
+from rfcx_lab.report.notes import experiment_note
+from rfcx_lab.tracking.client import epoch_metrics, logged_steps, now, open_client, write_text
+from rfcx_lab.tracking.models import ModelCard, register_model
+from rfcx_lab.tracking.shown import Shown
+from rfcx_lab.tracking.store import (
     Rested,
     answering,
     artifact_folder,
     check_unlocked,
     ready_store,
 )
-from rfcx_lab.lab.tracking_tables import PAGES, saved_views, table_addresses
-from rfcx_lab.report.notes import experiment_note
+from rfcx_lab.tracking.tables import PAGES, saved_views, table_addresses
 from rfcx_lab.verdict.curves import Curves
 
 _BATCH = 900  # metrics per call; the server takes 1000

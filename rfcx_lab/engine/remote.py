@@ -23,14 +23,14 @@ from typing import Any, TypeVar
 
 from rfcx_lab.config import EngineConfig
 from rfcx_lab.console import say
+from rfcx_lab.engine import preparation
+from rfcx_lab.engine.away import Errand, Lacking, brought_to, carry_out, disk_refusal, keep_part, pack, unpack
+from rfcx_lab.engine.cluster import LocalEngine, own_cores
+from rfcx_lab.engine.failure import Failure
+from rfcx_lab.engine.scheduler import LOOK_SECONDS, Scheduler
 from rfcx_lab.errors import LabError, reason
 from rfcx_lab.features.cache import WINDOWS_FILE, WindowStore
 from rfcx_lab.files import is_disk_full
-from rfcx_lab.lab import preparation
-from rfcx_lab.lab.away import Errand, Lacking, brought_to, carry_out, disk_refusal, keep_part, pack, unpack
-from rfcx_lab.lab.cluster import LocalEngine
-from rfcx_lab.lab.engine import Failure, own_cores
-from rfcx_lab.lab.scheduler import LOOK_SECONDS, Scheduler
 
 I = TypeVar("I")  # noqa: E741
 R = TypeVar("R")

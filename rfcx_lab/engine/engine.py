@@ -7,28 +7,17 @@ failure but the machine's: it ends the run.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from rfcx_lab.config import EngineConfig
+from rfcx_lab.engine.failure import Failure, ends_the_run, failure_reason
 from rfcx_lab.errors import LabError
-from rfcx_lab.files import is_disk_full
 from rfcx_lab.model.backend import prepare_process
 
 I = TypeVar("I")  # noqa: E741
 R = TypeVar("R")
-
-RETRIES = 1  # after a worker died under an item
-
-
-@dataclass(frozen=True)
-class Failure:
-    """Why an item gave no result."""
-
-    reason: str
 
 
 class Engine(Protocol):
@@ -70,13 +59,13 @@ def open_engine(config: EngineConfig, *, tracking_uri: str | None = None) -> Ite
         yield InlineEngine()
         return
     if config.kind == "local":
-        from rfcx_lab.lab.cluster import LocalEngine
+        from rfcx_lab.engine.cluster import LocalEngine, own_cores
 
         local = LocalEngine(workers=config.workers or own_cores(), recycle_after=config.recycle_after)
         with closing(local):
             yield local
     else:
-        from rfcx_lab.lab.remote import RemoteEngine
+        from rfcx_lab.engine.remote import RemoteEngine
 
         remote = RemoteEngine(config, tracking_uri=tracking_uri)
         with closing(remote):
@@ -126,22 +115,3 @@ class InlineEngine:
 
     def close(self) -> None:
         """See `Engine.close`."""
-
-
-def ends_the_run(error: BaseException) -> bool:
-    """Whether an item's error is the user's or the machine's, and no result of the item."""
-    return isinstance(error, LabError) or is_disk_full(error)
-
-
-def own_cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def failure_reason(error: BaseException) -> str:
-    """Why an item gave no result, in a phrase."""
-    if type(error).__name__ == "KilledWorker":
-        return f"its worker process died {getattr(error, 'allowed_failures', RETRIES) + 1} times (out of memory?)"
-    if isinstance(error, MemoryError):
-        return "out of memory"
-    return f"{type(error).__name__}: {error}".splitlines()[0][:300]

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from rfcx_lab.engine.passport import PYTHON, Passport, differences, own_passport, python_version, refusal
+from rfcx_lab.engine.reach import Beacon, light_beacon, reach_refusal, sees
 from rfcx_lab.errors import LabError
-from rfcx_lab.lab.passport import PYTHON, Passport, differences, own_passport, python_version, refusal
-from rfcx_lab.lab.reach import Beacon, light_beacon, reach_refusal, sees
 
 Workers = Mapping[str, Mapping[str, Any]]
 """What a scheduler knows of its workers, by address."""

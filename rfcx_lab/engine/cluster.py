@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 import threading
@@ -14,8 +15,8 @@ from itertools import islice
 from multiprocessing import resource_tracker
 from typing import Any, TypeVar
 
-from rfcx_lab.lab import preparation
-from rfcx_lab.lab.engine import RETRIES, Failure, ends_the_run, failure_reason
+from rfcx_lab.engine import preparation
+from rfcx_lab.engine.failure import RETRIES, Failure, ends_the_run, failure_reason
 from rfcx_lab.model.backend import ENVIRONMENT
 
 I = TypeVar("I")  # noqa: E741
@@ -154,6 +155,11 @@ class LocalEngine:
                 return True
             time.sleep(0.01)
         return False
+
+
+def own_cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def quieten_dask() -> None:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from rfcx_lab.config import EngineConfig
 from rfcx_lab.console import duration
+from rfcx_lab.engine.fits import FitSpec
 from rfcx_lab.errors import LabError
-from rfcx_lab.lab.fits import FitSpec
 from rfcx_lab.model.compiled import MOST_KEPT
 from rfcx_lab.model.fit import EVALUATION_BATCH
 from rfcx_lab.model.rung import trainable_parameters

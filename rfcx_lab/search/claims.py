@@ -23,7 +23,7 @@ import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from rfcx_lab.console import duration, say
-from rfcx_lab.lab.database import alone_in, is_server, outlast
+from rfcx_lab.search.database import alone_in, is_server, outlast
 
 R = TypeVar("R")
 

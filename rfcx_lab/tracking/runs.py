@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from rfcx_lab.errors import LabError, hide_password, reason
-from rfcx_lab.lab.tracking_client import open_client
+from rfcx_lab.tracking.client import open_client
 from rfcx_lab.verdict.columns import AmbiguousError, choose_columns, is_epoch
 from rfcx_lab.verdict.logs import LogTable
 

@@ -9,7 +9,7 @@ from typing import Any
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from rfcx_lab.config import RungConfig
-from rfcx_lab.lab.trials import NOTHING_LEARNT
+from rfcx_lab.search.trials import NOTHING_LEARNT
 
 
 @dataclass(frozen=True)

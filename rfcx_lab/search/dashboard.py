@@ -9,10 +9,10 @@ from typing import Any
 
 import optuna
 
-from rfcx_lab.lab.artifacts import keep_artifact
-from rfcx_lab.lab.database import address, is_server
 from rfcx_lab.report.frontier_plot import frontier_plot
 from rfcx_lab.report.notes import set_out
+from rfcx_lab.search.artifacts import keep_artifact
+from rfcx_lab.search.database import address, is_server
 
 CURVES = "curves.svg"  # of a trial
 _VALUE = "lowest validation loss (nats)"

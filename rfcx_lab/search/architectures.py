@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from rfcx_lab.config import RungConfig
 from rfcx_lab.errors import LabError
-from rfcx_lab.lab.space import Architecture, Axis, Number, Space
+from rfcx_lab.search.space import Architecture, Axis, Number, Space
 from rfcx_lab.sweep_config import AxisConfig, SpaceConfig, SweepConfig
 
 AXES = tuple(f.name for f in fields(SpaceConfig))
@@ -26,7 +26,7 @@ _MOST_WORK = 2e7  # choices of length scales times pairs of cells: 160 MB, and a
 
 def check_sweep(config: SweepConfig) -> Space:
     """The space to search; LabError, naming the key, where there is nothing to search, or not so."""
-    from rfcx_lab.lab.sampler import SAMPLERS
+    from rfcx_lab.search.sampler import SAMPLERS
 
     for key, value, most in (
         ("n_trials", config.n_trials, _MOST_TRIALS),

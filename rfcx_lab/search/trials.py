@@ -14,7 +14,7 @@ import optuna
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from rfcx_lab.lab.space import Space
+from rfcx_lab.search.space import Space
 from rfcx_lab.verdict import Curves
 from rfcx_lab.verdict.frontier import Frontier, FrontierConfig, estimate_frontier
 from rfcx_lab.verdict.level_set import Observation

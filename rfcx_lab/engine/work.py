@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from rfcx_lab.config import TrainingConfig
-from rfcx_lab.lab.fits import FitSpec, FitStore, HeldOut
-from rfcx_lab.lab.tracking_client import start_mlflow
-from rfcx_lab.lab.tracking_stream import CurveStream
-from rfcx_lab.lab.under_way import Marker, in_turn
+from rfcx_lab.engine.fits import FitSpec, FitStore, HeldOut
+from rfcx_lab.engine.under_way import Marker, in_turn
 from rfcx_lab.model.backend import start_keras
 from rfcx_lab.model.fit import Fit, Part, fit_rung, load_model, predict, score
 from rfcx_lab.model.scaling import Scaling, fit_scaling, of_all
+from rfcx_lab.tracking.client import start_mlflow
+from rfcx_lab.tracking.stream import CurveStream
 
 FitFunction = Callable[..., Fit]
 """With the signature of `rfcx_lab.model.fit.fit_rung`."""

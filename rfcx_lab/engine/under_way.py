@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rfcx_lab.lab.estimate import fits_seconds
-from rfcx_lab.lab.fits import FitSpec
+from rfcx_lab.engine.estimate import fits_seconds
+from rfcx_lab.engine.fits import FitSpec
 from rfcx_lab.progress import Sight
 
 

@@ -13,10 +13,10 @@ from typing import Any
 
 from rfcx_lab.config import EngineConfig
 from rfcx_lab.console import say
+from rfcx_lab.engine.cluster import quieten_dask
+from rfcx_lab.engine.failure import Failure, ends_the_run, failure_reason
+from rfcx_lab.engine.workers import check_workers, choose_workers, offer_refusal, slots
 from rfcx_lab.errors import LabError, reason
-from rfcx_lab.lab.cluster import quieten_dask
-from rfcx_lab.lab.engine import Failure, ends_the_run, failure_reason
-from rfcx_lab.lab.workers import check_workers, choose_workers, offer_refusal, slots
 
 LOOK_SECONDS = 1.0
 """Between two looks at who is there, while nothing else happens."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from rfcx_lab.lab.tracking_client import METRICS, logged_steps, now, open_client
-from rfcx_lab.lab.tracking_store import check_unlocked, stops_waiting
+from rfcx_lab.tracking.client import METRICS, logged_steps, now, open_client
+from rfcx_lab.tracking.store import check_unlocked, stops_waiting
 
 
 class CurveStream:

@@ -18,8 +18,8 @@ from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 
 from rfcx_lab.errors import LabError, hide_password
 from rfcx_lab.files import is_disk_full
-from rfcx_lab.lab.database import address, alone_in, engine_options, is_server, why
-from rfcx_lab.lab.trials import DIRECTION
+from rfcx_lab.search.database import address, alone_in, engine_options, is_server, why
+from rfcx_lab.search.trials import DIRECTION
 
 SHARED = "as sweep.storage=postgresql://user:password@host/name"
 _IDENTITY = "rfcx_lab"  # user attribute of a study: what makes its trials comparable

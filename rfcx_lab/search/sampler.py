@@ -19,8 +19,8 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from rfcx_lab.errors import LabError
-from rfcx_lab.lab.space import Number, Space
-from rfcx_lab.lab.trials import CELL, History, observe, sort_trials
+from rfcx_lab.search.space import Number, Space
+from rfcx_lab.search.trials import CELL, History, observe, sort_trials
 from rfcx_lab.verdict.acquisition import next_cells
 from rfcx_lab.verdict.frontier import FrontierConfig, estimate_frontier
 

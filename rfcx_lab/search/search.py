@@ -17,13 +17,13 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from rfcx_lab.config import RungConfig
 from rfcx_lab.console import say
-from rfcx_lab.lab.asked import Asked, Told
-from rfcx_lab.lab.claims import Claims
-from rfcx_lab.lab.dashboard import name_value, note_trial, show_curves, show_frontier
-from rfcx_lab.lab.database import outlast
-from rfcx_lab.lab.sampler import is_done, make_sampler
-from rfcx_lab.lab.space import Space
-from rfcx_lab.lab.trials import (
+from rfcx_lab.search.asked import Asked, Told
+from rfcx_lab.search.claims import Claims
+from rfcx_lab.search.dashboard import name_value, note_trial, show_curves, show_frontier
+from rfcx_lab.search.database import outlast
+from rfcx_lab.search.sampler import is_done, make_sampler
+from rfcx_lab.search.space import Space
+from rfcx_lab.search.trials import (
     FAILURE,
     count_trials,
     estimate_study,

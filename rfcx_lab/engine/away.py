@@ -20,15 +20,15 @@ from pathlib import Path
 from typing import Any
 
 from rfcx_lab.data.recordings import Recording, find_recording
+from rfcx_lab.engine.fits import FitSpec, FitStore
+from rfcx_lab.engine.passport import Passport, own_passport, refusal
+from rfcx_lab.engine.reach import absolute_uri, is_open_here, this_machine
+from rfcx_lab.engine.under_way import Marker, remove_mark
+from rfcx_lab.engine.work import FitFunction, Job, fit_job, keep_measured, measure, measure_model, train
 from rfcx_lab.errors import LabError
 from rfcx_lab.features.cache import WINDOWS_FILE, WindowStore
 from rfcx_lab.features.segments import Segment
 from rfcx_lab.files import is_disk_full
-from rfcx_lab.lab.fits import FitSpec, FitStore
-from rfcx_lab.lab.passport import Passport, own_passport, refusal
-from rfcx_lab.lab.reach import absolute_uri, is_open_here, this_machine
-from rfcx_lab.lab.under_way import Marker, remove_mark
-from rfcx_lab.lab.work import FitFunction, Job, fit_job, keep_measured, measure, measure_model, train
 from rfcx_lab.model.fit import Fit
 
 _one_at_a_time = threading.Lock()  # Keras's state is a process's, and a worker may have several threads

@@ -1,0 +1,1 @@
+"""Where fits are made: their keys and store, and who works on them."""

@@ -1,0 +1,1 @@
+"""MLflow: what a study shows there, and what is read from it."""
