@@ -22,6 +22,8 @@ same of the calls whose own box lies within the other; named as the species whos
 WITHIN = ("within_true", "within_swapped")
 
 CLAIMS = ("swap_costs", "follows_length", "beats_majority")
+READS = ("follows_length", "beats_majority")
+"""Either shows that the length is read. A swap that costs does not by itself: a longer box lets in other sound, too."""
 
 DRAWN = (*SHARES, "noise", *CLAIMS)
 """Means over test calls whose variance by the draw of these calls is known."""
@@ -120,7 +122,7 @@ def judge_pipelines(
 ) -> list[PipelineVerdict]:
     """Judge every pipeline; the claims of all are one family of tests."""
     found = [_differences(record, confidence) for record in records]
-    adjusted = iter(holm([p for differences in found for _, p in differences]))
+    adjusted = iter(holm([p for differences in found for _, p in differences.values()]))
     return [
         PipelineVerdict(
             name=record.name,
@@ -133,39 +135,33 @@ def judge_pipelines(
             majority=record.majority,
             on_the_way=_milestones(record, confidence),
             **_at_best(record, confidence),
-            claims={
-                name: _claim(mean, next(adjusted), alpha) for name, (mean, _) in zip(CLAIMS, differences, strict=True)
-            },
+            claims={name: _claim(mean, next(adjusted), alpha) for name, (mean, _) in differences.items()},
         )
         for record, differences in zip(records, found, strict=True)
     ]
 
 
 def _share(record: PipelineRecord, name: str, confidence: float) -> OpenInterval | None:
-    values, rows, fraction = record.shares.get(name, ()), record.rows, record.validation_fraction
+    values, rows, fraction = record.shares.get(name, record.noise), record.rows, record.validation_fraction
     if name == "noise":
-        values, rows, fraction = record.noise, record.noise_rows, record.noise_fraction
+        rows, fraction = record.noise_rows, record.noise_fraction
     elif name in WITHIN:
         rows = record.within_rows
-    options = {"validation_fraction": fraction, "confidence": confidence}
-    return mean_share(values, record.draws[name], rows=rows, **options)
+    return mean_share(values, record.draws[name], rows=rows, validation_fraction=fraction, confidence=confidence)
 
 
-def _differences(record: PipelineRecord, confidence: float) -> list[tuple[OpenInterval | None, float | None]]:
+def _differences(record: PipelineRecord, confidence: float) -> dict[str, tuple[OpenInterval | None, float | None]]:
     """Of each of `CLAIMS`: the mean over repeats with its interval, and its p; no p for fewer than 3 repeats."""
-    shares = record.shares
+    shares, fraction = record.shares, record.validation_fraction
     lost, followed = (
         [one - other for one, other in zip(shares[more], shares[less], strict=True)]
         for more, less in (WITHIN, ("donor_swapped", "donor_true"))
     )
-    above = [accuracy - record.majority for accuracy in record.noise]
-    fraction = record.validation_fraction
-    found = []
-    for name, values, part in zip(
-        CLAIMS, (lost, followed, above), (fraction, fraction, record.noise_fraction), strict=True
-    ):
+    above, found = [accuracy - record.majority for accuracy in record.noise], {}
+    parts = ((lost, fraction), (followed, fraction), (above, record.noise_fraction))
+    for name, (values, part) in zip(CLAIMS, parts, strict=True):
         mean, p = mean_difference(values, record.draws[name], validation_fraction=part, confidence=confidence)
-        found.append((mean, p if len(values) >= FEWEST_REPEATS else None))
+        found[name] = (mean, p if len(values) >= FEWEST_REPEATS else None)
     return found
 
 
@@ -206,12 +202,17 @@ _SHOWN = {
 
 
 def tell_length(verdicts: Sequence[PipelineVerdict], *, chance: float, table: str) -> str:
-    """The study in words, a sentence per pipeline and what is shown of it.
+    """The study in words: first what is shown of whom, in a sentence that stands alone, then every pipeline.
 
     `chance` is the accuracy of equal probabilities; `table` says whose boxes the noise has.
     """
     repeats, on_noise = (max(getattr(v, key) for v in verdicts) for key in ("repeats", "noise_repeats"))
-    first = f"Over {repeats} repeats, and {on_noise} on noise; chance is {100 * chance:.1f} %."
+    names: dict[bool, list[str]] = {True: [], False: []}
+    for verdict in verdicts:
+        names[any(verdict.claims[name].established for name in READS)].append(verdict.name)
+    first = f"Shown to read the length of the box: {'; '.join(names[True]) or 'no pipeline'}."
+    first += f" Not shown to: {'; '.join(names[False])}." if names[False] else ""
+    first += f" Over {repeats} repeats, and {on_noise} on noise; chance is {100 * chance:.1f} %."
     return " ".join([first, *(_tell(verdict, table) for verdict in verdicts)])
 
 

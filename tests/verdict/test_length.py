@@ -119,13 +119,24 @@ def test_a_model_that_collapses_is_told_at_its_best_too():
 def test_words_claim_what_is_established_and_no_more():
     told = tell_length(judge_pipelines([READS, HEARS]), chance=0.04, table="the 9 boxes of a table")
     reader, listener = told.split("Listener, 50 epochs: ")
-    assert reader.startswith("Over 4 repeats, and 4 on noise; chance is 4.0 %. Reader, 50 epochs: 90.1 % [")
+    said = (
+        "Shown to read the length of the box: reader. Not shown to: listener. Over 4 repeats, and 4 on noise; chance is"
+    )
+    assert reader.startswith(f"{said} 4.0 %. Reader, 50 epochs: 90.1 % [")
     assert "after 120 epochs on white noise under the 9 boxes of a table" in reader
     assert "where the most frequent species makes 8.0 %" in reader
     assert "Shown: swapped lengths cost it accuracy" in reader
-    assert "Not shown" not in reader
+    assert "Not shown:" not in reader
     assert "Shown:" not in listener.replace("Not shown:", "")
     assert listener.count("; ") == 3  # one amid the figures, two between what is not shown
+
+
+def test_a_swap_that_costs_does_not_by_itself_show_that_the_length_is_read():
+    [verdict] = judge_pipelines([pipeline("disturbed", true=0.6, swapped=0.3, donor=0.04, noise=0.08)])
+    assert established(verdict) == ["swap_costs"]
+    told = tell_length([verdict], chance=0.04, table="boxes")
+    assert told.startswith("Shown to read the length of the box: no pipeline. Not shown to: disturbed. Over 4 ")
+    assert "Shown: swapped lengths cost it accuracy where no sound is lost." in told
 
 
 def test_shares_of_different_repeats_are_refused():
