@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rfcx_lab.verdict.frontier_sentence import more_trials
+from rfcx_lab.verdict.length import READS
 
 _PLAIN = re.compile(r"[A-Za-z_][\w.-]*")  # text that needs no quotes
 _ENOUGH_REPEATS = 6  # the fewest of which a paired test can reach p < .05 two-sided
@@ -84,7 +85,7 @@ def next_of_length(document: Mapping[str, Any], command: Sequence[str]) -> Next 
     `document` is a `length.json`.
     """
     seeing = [one for one in document["pipelines"] if one["audit"]["frames_status"] != "green"]
-    claims = [claim for one in seeing for claim in one["claims"].values()]
+    claims = [one["claims"][name] for one in seeing for name in READS]
     if not any(claim["mean"] and claim["mean"][0] > 0 and not claim["established"] for claim in claims):
         return None
     repeats, noisy = (2 * max(one[key] for one in document["pipelines"]) for key in ("repeats", "noise_repeats"))

@@ -11,7 +11,7 @@ from rfcx_lab.report.strips import Axis, Column, Row, Strips
 from rfcx_lab.report.study_page import Chart, Circumstances, render_study
 from rfcx_lab.report.table import LENGTH_HEADER, length_rows
 from rfcx_lab.verdict import Curves
-from rfcx_lab.verdict.length import CLAIMS, SHOWN, on_noise
+from rfcx_lab.verdict.length import CLAIMS, READS, SHOWN, on_noise
 
 Document = Mapping[str, Any]
 _SHORT = {"swap_costs": "swapping costs", "follows_length": "follows the length", "beats_majority": "learns from noise"}
@@ -66,8 +66,9 @@ def headline(document: Document) -> str:
 
 
 def _reading(document: Document) -> list[str]:
-    """The pipelines of which any claim is established."""
-    return [one["name"] for one in document["pipelines"] if any(c["established"] for c in one["claims"].values())]
+    """The pipelines of which a claim is established that shows it."""
+    pipelines = document["pipelines"]
+    return [one["name"] for one in pipelines if any(one["claims"][name]["established"] for name in READS)]
 
 
 def look_at_pipelines(document: Document) -> Strips:

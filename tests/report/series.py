@@ -71,7 +71,10 @@ def measured() -> tuple[dict, dict[str, list[Curves]]]:
             {
                 **asdict(verdict),
                 "change": {},
-                "measured": {key: getattr(record, key) for key in counted},
+                "measured": {
+                    **{key: getattr(record, key) for key in counted},
+                    "draws": {name: asdict(draw) for name, draw in record.draws.items()},
+                },
                 "audit": audit,
                 "noise_audit": audit,
             }

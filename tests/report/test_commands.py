@@ -83,7 +83,9 @@ def test_a_known_frontier_leads_to_what_is_recommended():
 
 def lengths(*, status: str = "red", mean: float = 0.3, established: bool = False) -> dict:
     claim = {"mean": [mean, None, None], "established": established}
-    one = {"audit": {"frames_status": status}, "claims": {"swap_costs": claim}, "repeats": 4, "noise_repeats": 3}
+    costs = {"mean": [0.3, None, None], "established": False}  # a swap that costs does not show that the length is read
+    claims = {"swap_costs": costs, "follows_length": claim, "beats_majority": claim}
+    one = {"audit": {"frames_status": status}, "claims": claims, "repeats": 4, "noise_repeats": 3}
     return {"pipelines": [one]}
 
 
