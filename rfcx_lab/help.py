@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-ASKED = (["--help"], ["-h"])
-"""The arguments that get this help; with any other beside them, Hydra shows the config they compose."""
+ASKED: tuple[list[str], ...] = ([], ["--help"], ["-h"])
+"""The arguments that get this help; with any other beside them, Hydra shows the config they compose. None are among
+them: a study takes minutes, and is run when it is asked for."""
 
 _USAGE = "python -m rfcx_lab +experiment=NAME [group=option] [key=value]"
 _ENDING = """\

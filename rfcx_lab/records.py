@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rfcx_lab.console import say
 from rfcx_lab.errors import LabError
+from rfcx_lab.verdict.statements import split_answer
 
 FOLDER = Path(__file__).resolve().parents[1] / "experiments"
 VERDICTS = ("verdict.json", "mended.json", "length.json", "frontier.json")
@@ -71,15 +72,16 @@ def _read_answer(verdict: Path) -> str:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Print every study."""
+    """Print every study with the first sentence of its answer, which stands alone."""
     records = read_records(Path(arguments[0]) if arguments else FOLDER)
     for record in records:
         say(record.name, style="bold")
         say(f"  {record.question}", style="dim")
         for name, answer in record.answers.items():
-            say(f"  {name}: {answer}" if name else f"  {answer}")
+            first = split_answer(answer)[0]
+            say(f"  {name}: {first}" if name else f"  {first}")
         say("")
-    say(f"{len(records)} studies on record; each folder has the command, the curves and the figure.")
+    say(f"{len(records)} studies on record; each folder has the whole answer, the command, the curves and the figure.")
 
 
 if __name__ == "__main__":

@@ -106,7 +106,7 @@ def feature_warnings(config: Config) -> list[str]:
 
 def pipeline_warnings(config: Config) -> list[str]:
     """What of the way from a recording to a curve is odd, but can be meant, as to do as others did: sentences."""
-    features, training = config.features, config.training
+    features, training, least = config.features, config.training, config.onset.min_epochs
     wrong = {
         f"features.mel_rate={features.mel_rate}: the mel bands are laid out for that rate, not for "
         f"features.sample_rate={features.sample_rate}, and catch other frequencies than those they are named after.":
@@ -119,6 +119,8 @@ def pipeline_warnings(config: Config) -> list[str]:
         f"training.scaling={training.scaling}: one range for all coefficients leaves most of them nearly constant.":
         training.scaling.endswith("_global"),
         "training.shuffle=false: every epoch takes the same calls into the same batches.": not training.shuffle,
+        f"training.epochs={training.epochs}: no fit can be judged on fewer than onset.min_epochs={least} epochs; train "
+        "longer for a verdict.": training.epochs < least,
         "training.train_loss=running: the training curve is taken with dropout on, while the weights move; it can't be "
         "compared with the validation curve.": training.train_loss == "running",
     }  # fmt: skip

@@ -10,7 +10,7 @@ from omegaconf.errors import InterpolationResolutionError
 
 from rfcx_lab.config import Config
 from rfcx_lab.errors import LabError
-from rfcx_lab.lab.checks import FOLDERS, check_config, feature_warnings
+from rfcx_lab.lab.checks import FOLDERS, check_config, feature_warnings, pipeline_warnings
 from rfcx_lab.refusals import explain
 from tests.conftest import ROOT, TOY, compose_config
 
@@ -72,3 +72,9 @@ def test_features_whose_mel_bands_are_all_empty_are_refused(config, f_min):
     with pytest.raises(LabError, match=rf"features.f_min={f_min}: all \d+ mel bands from there to 8000 Hz are empty"):
         feature_warnings(replace(config, features=features))
     assert feature_warnings(replace(config, features=replace(features, f_min=100.0, n_fft=255, n_mels=120)))
+
+
+def test_too_few_epochs_for_a_verdict_are_warned_of(toy_config):
+    [warning] = pipeline_warnings(toy_config("training.epochs=6"))
+    assert "training.epochs=6: no fit can be judged on fewer than onset.min_epochs=10" in warning
+    assert not pipeline_warnings(toy_config("training.epochs=10"))

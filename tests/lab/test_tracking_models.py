@@ -21,6 +21,7 @@ from rfcx_lab.model import fit as fitting
 from rfcx_lab.model.backend import start_keras
 from rfcx_lab.model.rung import build_model
 from rfcx_lab.model.scaling import fit_scaling
+from rfcx_lab.verdict.statements import split_answer
 from tests import fakes
 from tests.conftest import TOY, compose_config
 from tests.lab.outcome import by_level, runs_of
@@ -128,7 +129,7 @@ def test_loads_elsewhere_without_this_package_or_a_pickle_and_predicts_the_same(
 def test_a_version_says_what_it_is_and_stands_on_its_runs(handed):
     [version] = handed.client.search_model_versions(f"name = '{NAME}'")
     document, kept = handed.document, handed.document["test"]
-    assert version.description.startswith(document["answer"].split("(")[0])
+    assert version.description.startswith(f"**{split_answer(document['answer'])[0]}**\n\n- ")
     assert "normalisation is the model's first layer" in version.description
     assert (version.tags["rung"], version.tags["repeat"]) == (kept["rung"], str(kept["model"]["repeat"]))
     assert handed.client.get_model_version_by_alias(NAME, "recommended").version == version.version
