@@ -31,6 +31,12 @@ def test_the_frontier_that_was_planted_is_found_with_fewer_trials_than_a_grid(ma
     assert document["answer"].startswith("Models of these data, trained for 14 epochs, begin to overfit with no dense")
 
 
+def test_a_sweep_ends_at_the_tolerance_it_was_asked_for(make_sweep_config, tmp_path):
+    document = sweep(make_sweep_config("sweep.tolerance=2"), tmp_path / "out").document
+    assert document["tolerance"] == 2
+    assert "only those at most 2 from it are in doubt" in document["reason"]
+
+
 @pytest.mark.parametrize("along", ["lstm_width", "dense_layers"])
 def test_a_space_of_one_axis_has_a_frontier_too(along, make_sweep_config, tmp_path):
     other = {"lstm_width": "dense_layers.values=[0]", "dense_layers": "lstm_width.values=[16]"}[along]
